@@ -1,0 +1,7 @@
+"""Class forgetting for OpenMMLab models by Group Sparse LoRA."""
+from .utils.safe_load import allow_mmengine_globals
+from .version import __version__
+
+allow_mmengine_globals()
+
+__all__ = ['__version__']

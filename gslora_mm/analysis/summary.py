@@ -1,0 +1,69 @@
+"""``summary.json``, ``.csv`` and ``.md``: the run in one table."""
+from pathlib import Path
+
+import pandas as pd
+
+from ..evaluation import format_table, to_csv_rows
+from ..utils import ForgetError, atomic_path, read_json, write_json
+
+
+def read_requests(work_dir):
+    """Read what every finished request of a run left behind.
+
+    Args:
+        work_dir (str | Path): Folder of the run.
+
+    Returns:
+        list[dict]: One row per finished request: its metrics, plus
+        ``zero_groups`` (``'k/G'``), ``zero_ratio``, ``adapter_bytes``,
+        ``seconds`` and ``peak_memory_mb``.
+    """
+    rows = []
+    for path in sorted(Path(work_dir).glob('request_*/metrics.json')):
+        row = read_json(path)
+        groups = read_json(path.with_name('groups.json'))
+        cost = read_json(path.with_name('training.json'))
+        total = len(groups['groups'])
+        row.update(
+            zero_groups=f'{groups["zero_groups"]}/{total}',
+            zero_ratio=groups['zero_ratio'],
+            adapter_bytes=groups['adapter_bytes'],
+            seconds=cost['seconds'],
+            peak_memory_mb=cost['peak_memory_mb'])
+        rows.append(row)
+    return rows
+
+
+def write_summary(work_dir):
+    """Collect the run's results into ``summary.json``, ``.csv``, ``.md``.
+
+    Args:
+        work_dir (str | Path): Folder of the run.
+
+    Returns:
+        dict: ``base`` (AP of the pre-trained model over all classes) and
+        ``requests`` (see :func:`read_requests`).
+
+    Raises:
+        ForgetError: If no request is finished.
+    """
+    work_dir = Path(work_dir)
+    rows = read_requests(work_dir)
+    if not rows:
+        raise ForgetError(f'{work_dir} holds no finished request')
+    base = read_json(work_dir / 'base' / 'report.json')['all']
+    summary = dict(base=base, requests=rows)
+    write_json(work_dir / 'summary.json', summary)
+    with atomic_path(work_dir / 'summary.csv') as partial:
+        pd.DataFrame(to_csv_rows(rows)).to_csv(partial, index=False)
+    with atomic_path(work_dir / 'summary.md') as partial:
+        partial.write_text(f'```\n{render_summary(summary)}\n```\n')
+    return summary
+
+
+def render_summary(summary):
+    """The summary as the table that the tools print."""
+    ap = summary['base']['coco']['AP']
+    return format_table(
+        summary['requests'],
+        title=f'base model: AP {ap:.3f} over all classes')

@@ -1,0 +1,126 @@
+"""Reading annotations and images with errors that name the file at fault."""
+import json
+import os
+
+import mmcv
+from mmdet.datasets import CocoDataset
+from mmengine import fileio
+
+from ..utils.errors import ForgetError
+
+
+def full_init_checked(dataset):
+    """``dataset.full_init()``, refusing annotations that would mislead.
+
+    mmdet numbers labels by the order of the *annotation file* and drops
+    unknown categories in silence. A file that disagrees with the class list
+    would then make us forget another class than the one requested.
+
+    Args:
+        dataset (BaseDataset): Any dataset; a ``CocoDataset`` that is not
+            loaded yet gets all checks.
+
+    Raises:
+        ForgetError: If the file is missing, damaged, or disagrees with the
+            classes, or an annotation has no category or image.
+    """
+    if not isinstance(dataset, CocoDataset):
+        dataset.full_init()
+        return
+    ann_file = dataset.ann_file
+    if not getattr(dataset, '_fully_initialized', False):
+        _load(dataset, ann_file)
+    classes = dataset.metainfo['classes']
+    if len(dataset.cat_ids) != len(classes):
+        raise ForgetError(
+            f'{ann_file} has {len(dataset.cat_ids)} of the {len(classes)} '
+            'classes among its categories, which would shift the labels; add '
+            'the others to its categories')
+
+
+def check_on_disk(dataset, paths):
+    """Check that image files exist: better now than in the third hour.
+
+    Args:
+        dataset (BaseDataset): The data set; remote storage is not asked.
+        paths (Iterable[str]): Paths of the images.
+
+    Raises:
+        ForgetError: If one is not there.
+    """
+    if getattr(dataset, 'backend_args', None):
+        return
+    absent = [path for path in paths if not os.path.exists(path)]
+    if absent:
+        raise ForgetError(
+            f'{len(absent)} images of {dataset.ann_file} are not on disk, '
+            f'first {absent[0]}; correct data_root and data_prefix or add '
+            'the files')
+
+
+def is_readable(path, backend_args=None):
+    """bool: Whether a file can be read and decoded as an image."""
+    try:
+        content = fileio.get(path, backend_args=backend_args)
+        return mmcv.imfrombytes(content) is not None
+    except Exception:  # every storage and decoder has errors of its own
+        return False
+
+
+def _load(dataset, ann_file):
+    load_api = dataset.COCOAPI
+
+    def load_and_check(path):
+        coco = load_api(path)
+        _check_content(coco.dataset, dataset.metainfo['classes'], ann_file)
+        return coco
+
+    # An instance attribute, gone afterwards: nothing is parsed twice, and
+    # the data set can still be pickled.
+    dataset.COCOAPI = load_and_check
+    try:
+        dataset.full_init()
+    except OSError as err:
+        raise ForgetError(
+            f'cannot read the annotation file {ann_file}: {err.strerror}; set '
+            'ann_file and data_root to your data') from err
+    except (json.JSONDecodeError, UnicodeDecodeError) as err:
+        raise ForgetError(
+            f'the annotation file {ann_file} is truncated or no JSON ({err}); '
+            'copy or download it again') from err
+    except (KeyError, TypeError, AssertionError) as err:
+        raise ForgetError(f'the annotation file {ann_file} is not valid COCO '
+                          f'({type(err).__name__}: {err})') from err
+    finally:
+        del dataset.COCOAPI
+
+
+def _check_content(content, classes, ann_file):
+    categories = content['categories']
+    names = [c['name'] for c in categories if c['name'] in classes]
+    lacking = [c for c in classes if c not in names]
+    if lacking:
+        raise ForgetError(
+            f'{ann_file} has no category {lacking[0]!r} '
+            f'({len(lacking)} of {len(classes)} classes are missing), which '
+            'would shift the labels; add it to its categories or correct '
+            'metainfo.classes')
+    if names != list(classes):
+        raise ForgetError(
+            f'the categories of {ann_file} are in another order than the '
+            f'classes (first {names[0]!r}, not {classes[0]!r}), so labels '
+            'would name other classes; write metainfo.classes in the order '
+            'of the file')
+    category_ids = {c['id'] for c in categories}
+    image_ids = {image['id'] for image in content['images']}
+    for ann in content['annotations']:
+        if ann['category_id'] not in category_ids:
+            raise ForgetError(
+                f'annotation {ann["id"]} of {ann_file} has the unknown '
+                f'category {ann["category_id"]}; add that to its categories '
+                'or remove the annotation')
+        if ann['image_id'] not in image_ids:
+            raise ForgetError(
+                f'annotation {ann["id"]} of {ann_file} belongs to the image '
+                f'{ann["image_id"]}, which is not among its images; remove '
+                'the annotation or add the image')

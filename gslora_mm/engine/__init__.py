@@ -1,0 +1,5 @@
+from . import hooks
+from .sequence import ForgettingSequence
+from .settings import ForgetSettings, read_config
+
+__all__ = ['ForgetSettings', 'ForgettingSequence', 'hooks', 'read_config']

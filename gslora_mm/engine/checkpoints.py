@@ -1,0 +1,116 @@
+"""Reading checkpoints as untrusted input; writing merged ones."""
+import pickle
+from pathlib import Path
+
+import torch
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from ..lora import is_lora_key
+from ..utils import ForgetError, atomic_path
+
+_NAMED = 4
+
+
+def load_plain_state(path):
+    """Load the state dict of a plain checkpoint.
+
+    Args:
+        path (str | Path): A local file, or a URL that mmengine can fetch.
+
+    Returns:
+        tuple[dict[str, Tensor], dict]: CPU tensors and the ``meta`` of the
+        checkpoint (empty if it has none).
+
+    Raises:
+        ForgetError: If it cannot be read, is no checkpoint, or still carries
+            LoRA weights.
+    """
+    content = _read(str(path))
+    state = content.get('state_dict', content) if isinstance(
+        content, dict) else None
+    if not isinstance(state, dict) or not any(
+            isinstance(v, torch.Tensor) for v in state.values()):
+        raise ForgetError(f'{path} is not a checkpoint: it holds no state '
+                          'dict of tensors; name a .pth file of mmdet')
+    state = {
+        k.removeprefix('module.'): v
+        for k, v in state.items() if isinstance(v, torch.Tensor)
+    }
+    lora = [k for k in state if is_lora_key(k)]
+    if lora:
+        raise ForgetError(
+            f'{path} still carries LoRA weights ({lora[0]}, ...), adding '
+            'them again would double the update; use merged.pth instead')
+    meta = content.get('meta', {}) if state is not content else {}
+    return state, meta if isinstance(meta, dict) else {}
+
+
+def _read(path):
+    if '://' not in path:
+        if not Path(path).is_file():
+            raise ForgetError(f'checkpoint {path} does not exist; name one '
+                              'with --cfg-options load_from=FILE')
+        try:
+            return torch.load(path, map_location='cpu', weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError,
+                ValueError, AttributeError) as err:
+            reason = str(err).strip().splitlines() or [type(err).__name__]
+            raise ForgetError(
+                f'{path} is not a checkpoint that can be read safely '
+                f'({reason[0][:120]}); name a .pth file of mmdet, whole and '
+                'holding weights only') from err
+    try:
+        return CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    except Exception as err:  # the fetching back ends raise all sorts
+        raise ForgetError(
+            f'checkpoint {path} cannot be fetched ({type(err).__name__}); '
+            'download it by hand and name it with --cfg-options '
+            'load_from=FILE') from err
+
+
+def check_state(model, state, source):
+    """Check that a state dict is exactly what a plain model expects.
+
+    Args:
+        model (nn.Module): The plain model.
+        state (dict[str, Tensor]): The weights.
+        source (str): Where they come from, for the message.
+
+    Raises:
+        ForgetError: On missing, unexpected or misshapen weights.
+    """
+    expected = {
+        k: v
+        for k, v in model.state_dict().items() if not is_lora_key(k)
+    }
+    missing = [k for k in expected if k not in state]
+    surplus = [k for k in state if k not in expected]
+    shapes = [
+        f'{k} {tuple(state[k].shape)} instead of {tuple(v.shape)}'
+        for k, v in expected.items()
+        if k in state and state[k].shape != v.shape
+    ]
+    faults = [
+        f'{len(keys)} {what} ({", ".join(keys[:_NAMED])}'
+        f'{", ..." if len(keys) > _NAMED else ""})'
+        for what, keys in (('keys missing', missing), ('unknown keys',
+                                                       surplus),
+                           ('wrong shapes', shapes)) if keys
+    ]
+    if faults:
+        raise ForgetError(
+            f'checkpoint {source} does not fit the model of the config: '
+            f'{"; ".join(faults)}; use the config it was trained with, or '
+            'another checkpoint')
+
+
+def load_into(model, state, source):
+    """Load checked base weights; LoRA weights of the model stay."""
+    check_state(model, state, source)
+    model.load_state_dict(state, strict=False)
+
+
+def save_plain(path, state, meta):
+    """Write a plain checkpoint that mmdet loads without this package."""
+    with atomic_path(path) as partial:
+        torch.save(dict(meta=meta, state_dict=state), partial)

@@ -1,0 +1,72 @@
+"""Base weights: loaded whole, frozen, and stored once."""
+from mmengine.hooks import Hook
+
+from ...lora import fingerprint, is_lora_key, lora_layers, split_state_dict
+from ...registry import HOOKS
+from ...utils import ForgetError
+from ..checkpoints import load_into, load_plain_state
+from .method_hook import unwrap
+
+
+@HOOKS.register_module()
+class BaseWeightsHook(Hook):
+    """Keeps base weights out of training checkpoints, and checks them.
+
+    A training checkpoint holds LoRA, optimizer and schedules only; the frozen
+    rest is read from the base checkpoint, at the start and on resume. mmengine
+    loads checkpoints non-strictly, so before training it is checked that every
+    base weight arrived and that LoRA starts at zero.
+
+    Args:
+        base (str): The plain checkpoint the request starts from.
+        base_fingerprint (str): Its fingerprint
+            (:func:`gslora_mm.lora.fingerprint`).
+    """
+
+    priority = 'VERY_LOW'
+
+    def __init__(self, base, base_fingerprint):
+        self.base, self.base_fingerprint = base, base_fingerprint
+        self.resumed = False
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        """Drop everything but LoRA from the state dict."""
+        checkpoint['state_dict'] = {
+            k: v
+            for k, v in checkpoint['state_dict'].items() if is_lora_key(k)
+        }
+
+    def after_load_checkpoint(self, runner, checkpoint):
+        """Put the base weights back into a training checkpoint."""
+        state = checkpoint.get('state_dict', {})
+        if state and all(is_lora_key(k) for k in state):
+            self.resumed = True
+            base, _ = load_plain_state(self.base)
+            checkpoint['state_dict'] = {**base, **state}
+
+    def before_train(self, runner):
+        """Load the base unless resumed; check it and the start of LoRA.
+
+        Raises:
+            ForgetError: If base weights are not those of the checkpoint.
+        """
+        model = unwrap(runner.model)
+        if not self.resumed:
+            state, _ = load_plain_state(self.base)
+            load_into(model, state, self.base)
+            self._check_start(model)
+        base, _ = split_state_dict(model.state_dict())
+        if fingerprint(base) != self.base_fingerprint:
+            raise ForgetError(
+                f'the weights in the model are not those of {self.base}; '
+                'restore the checkpoint the run was started with')
+
+    @staticmethod
+    def _check_start(model):
+        moved = [
+            name for name, layer in lora_layers(model).items()
+            if bool(layer.lora_B.any())
+        ]
+        if moved:
+            raise ForgetError(f'LoRA of {moved[0]} does not start at zero; '
+                              'nothing may initialise it again')

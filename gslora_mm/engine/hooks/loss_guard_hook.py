@@ -1,0 +1,42 @@
+"""Stops a run whose loss explodes."""
+import math
+
+import torch
+from mmengine.hooks import Hook
+
+from ...registry import HOOKS
+from ...utils import ForgetError
+
+
+@HOOKS.register_module()
+class LossGuardHook(Hook):
+    """Stops at the first loss term that is not finite or far too large.
+
+    The checkpoint of the last finished epoch stays: it is the last good
+    state, from which ``--resume`` goes on.
+
+    Args:
+        request (str): Name of the request, for the message.
+        limit (float): Largest accepted absolute value of a term.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, request, limit=1e4):
+        self.request, self.limit = request, limit
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None,
+                         outputs=None):
+        """Look at every term of the iteration.
+
+        Raises:
+            ForgetError: Naming request, iteration and term.
+        """
+        for term, value in (outputs or {}).items():
+            value = float(torch.as_tensor(value).detach())
+            if not math.isfinite(value) or abs(value) > self.limit:
+                raise ForgetError(
+                    f'{self.request}, iteration {runner.iter + 1}: {term} is '
+                    f'{value:g}, training stopped; the state after epoch '
+                    f'{runner.epoch} is kept; lower the learning rate or '
+                    'beta, then start into a new --work-dir')

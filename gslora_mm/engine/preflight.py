@@ -1,0 +1,161 @@
+"""Checks that need no training: everything that can be wrong, at once."""
+import json
+import os
+import os.path as osp
+from pathlib import Path
+
+import torch
+from mmdet.registry import DATASETS, MODELS
+from mmengine.dist import is_main_process
+
+from ..lora import fingerprint
+from ..utils import ForgetError
+from .checkpoints import check_state, load_plain_state
+from .request_config import annotation_file, offline_model
+from .settings import plain_dataset
+
+_DEMO = 'python tools/train.py configs/gslora/ddetr_shapes_forget.py'
+
+
+def check_data(cfg, classes):
+    """Check annotation files and images of both splits.
+
+    Args:
+        cfg (Config): The whole config.
+        classes (tuple[str]): Class names of the model.
+
+    Raises:
+        ForgetError: Naming the file at fault and the cure.
+    """
+    for split in ('train', 'val'):
+        key = f'{split}_dataloader.dataset'
+        data = plain_dataset(cfg[f'{split}_dataloader'].dataset)
+        # A generated data set writes its own files on first use.
+        prepare = getattr(DATASETS.get(data.type), 'prepare', None)
+        if prepare:
+            prepare(data)
+        path = annotation_file(data)
+        if not osp.isfile(path):
+            raise ForgetError(
+                f'{split} annotations are missing: {osp.abspath(path)} does '
+                f'not exist; put the data there or set --cfg-options '
+                f'{key}.data_root=FOLDER {key}.ann_file=FILE; the generated '
+                f'data runs without any download: {_DEMO}')
+        folder = osp.join(
+            data.get('data_root') or '',
+            (data.get('data_prefix') or {}).get('img', ''))
+        check_coco(path, folder, classes)
+
+
+def check_coco(path, folder, classes):
+    """Check one COCO annotation file against its images and classes.
+
+    Raises:
+        ForgetError: If it is damaged, refers to unknown categories or
+            images, lacks classes of the model, or images are not on disk.
+    """
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except (UnicodeDecodeError, json.JSONDecodeError) as err:
+        raise ForgetError(f'{path} is damaged or cut off, no valid JSON '
+                          f'({err}); restore it') from err
+    if not isinstance(content, dict) or any(
+            not isinstance(content.get(k), list)
+            for k in ('images', 'annotations', 'categories')):
+        raise ForgetError(f'{path} is not a COCO detection file: it needs '
+                          'the lists images, annotations and categories')
+    try:
+        _check_references(path, content, classes)
+        _check_images(path, folder, content['images'])
+    except (KeyError, TypeError) as err:
+        raise ForgetError(f'{path} has an entry without or with a bad '
+                          f'{err}; every image needs id, file_name, width '
+                          'and height, every annotation image_id, '
+                          'category_id and bbox') from err
+
+
+def _check_references(path, content, classes):
+    names = {c['id']: c['name'] for c in content['categories']}
+    lacking = [c for c in classes if c not in names.values()]
+    if lacking:
+        raise ForgetError(
+            f'{path} has no category named {", ".join(map(repr, lacking[:5]))}'
+            f'; it has {", ".join(list(names.values())[:10])}; set '
+            'metainfo.classes of the data set to the names in the file')
+    images = {i['id'] for i in content['images']}
+    for ann in content['annotations']:
+        where = f'{path}: annotation {ann.get("id")}'
+        if ann['category_id'] not in names:
+            raise ForgetError(
+                f'{where} has the unknown category {ann["category_id"]}; add '
+                'it to categories or remove the annotation')
+        if ann['image_id'] not in images:
+            raise ForgetError(
+                f'{where} belongs to the unknown image {ann["image_id"]}; '
+                'add it to images or remove the annotation')
+        if len(ann['bbox']) != 4:
+            raise ForgetError(f'{where} has no box of four numbers; repair '
+                              'or remove it')
+
+
+def _check_images(path, folder, images):
+    wanted = {i['file_name'] for i in images}
+    if all('/' not in name for name in wanted) and osp.isdir(folder):
+        with os.scandir(folder) as entries:
+            missing = wanted - {e.name for e in entries}
+    else:
+        missing = {n for n in wanted if not osp.isfile(osp.join(folder, n))}
+    if missing:
+        raise ForgetError(
+            f'{len(missing)} of {len(wanted)} images of {path} are not on '
+            f'disk, e.g. {osp.join(folder, sorted(missing)[0])}; restore '
+            'them or correct data_root and data_prefix.img')
+
+
+def check_base(cfg):
+    """Load the base checkpoint and check it against the plain model.
+
+    Returns:
+        tuple[dict[str, Tensor], dict, str]: State, meta and fingerprint.
+
+    Raises:
+        ForgetError: If there is none, or it does not fit.
+    """
+    if not cfg.get('load_from'):
+        raise ForgetError('no base checkpoint: name the trained model with '
+                          'load_from in the config or --cfg-options '
+                          'load_from=FILE')
+    state, meta = load_plain_state(cfg.load_from)
+    check_state(MODELS.build(offline_model(cfg)), state, cfg.load_from)
+    return state, meta, fingerprint(state)
+
+
+def check_work_dir(work_dir):
+    """Check that a folder can be written.
+
+    Raises:
+        ForgetError: If it cannot.
+    """
+    if not is_main_process():
+        return
+    probe = Path(work_dir) / '.write-probe'
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b'0' * 4096)
+        probe.unlink()
+    except OSError as err:
+        raise ForgetError(
+            f'work dir {work_dir} cannot be written ({err.strerror}); choose '
+            'another with --work-dir, or free some space') from err
+
+
+def check_amp(cfg):
+    """Mixed precision needs a GPU.
+
+    Raises:
+        ForgetError: If it is asked for without one.
+    """
+    wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if wrapper == 'AmpOptimWrapper' and not torch.cuda.is_available():
+        raise ForgetError('--amp needs a GPU, and none is visible; run '
+                          'without --amp')

@@ -1,0 +1,173 @@
+"""The mmengine configs of one request: its training, its evaluation."""
+import copy
+import os.path as osp
+
+from mmengine.config import Config
+
+from ..evaluation import class_sets_for_requests
+from ..utils import ForgetError
+from .settings import plain_dataset
+
+_SEED_STRIDE = 101
+
+
+def request_seed(cfg, request):
+    """Seed of a request, from the seed of the run and its index."""
+    seed = (cfg.get('randomness') or {}).get('seed') or 0
+    return seed * _SEED_STRIDE + request.index
+
+
+def offline_model(cfg):
+    """The plain model config without downloads of pre-trained parts.
+
+    Every weight comes from the base checkpoint; fetching an ImageNet
+    backbone first would only need a network.
+    """
+    model = copy.deepcopy(cfg.model)
+    _drop_pretrained(model)
+    return model
+
+
+def _drop_pretrained(node):
+    if isinstance(node, dict):
+        init = node.get('init_cfg')
+        if isinstance(init, dict) and init.get('type') == 'Pretrained':
+            node['init_cfg'] = None
+        for value in node.values():
+            _drop_pretrained(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            _drop_pretrained(value)
+
+
+def training_config(cfg, settings, request, work_dir, base, fingerprint):
+    """Config of the mmengine run that trains one request.
+
+    Args:
+        cfg (Config): The whole config.
+        settings (ForgetSettings): Its forget section.
+        request (Request): The request.
+        work_dir (Path): Folder of the request.
+        base (str): Plain checkpoint the request starts from.
+        fingerprint (str): Fingerprint of the base weights.
+
+    Returns:
+        Config: A standard mmengine config.
+    """
+    run = Config(copy.deepcopy(cfg.to_dict()))
+    seed = request_seed(cfg, request)
+    for key in ('forget', 'val_dataloader', 'val_cfg', 'val_evaluator',
+                'test_dataloader', 'test_cfg', 'test_evaluator', 'tta_model',
+                'tta_pipeline'):
+        run.pop(key, None)
+    run.model = dict(
+        type='gslora_mm.ForgettingDetector',
+        detector=offline_model(cfg),
+        method=settings.method_of(request),
+        **settings.model)
+    run.train_dataloader = _train_dataloader(cfg, settings, request, work_dir,
+                                             seed)
+    run.train_cfg.pop('val_interval', None)
+    if 'max_epochs' in request.options:
+        run.train_cfg.max_epochs = request.options['max_epochs']
+    if 'lr' in request.options:
+        run.optim_wrapper.optimizer.lr = request.options['lr']
+    run.work_dir, run.load_from, run.resume = str(work_dir), None, False
+    run.experiment_name = f'{work_dir.parent.name}_{request.name}'
+    run.randomness = dict(cfg.get('randomness') or {}, seed=seed)
+    run.default_hooks = _hooks(cfg, save=True)
+    run.custom_hooks = [
+        *cfg.get('custom_hooks', []),
+        dict(type='gslora_mm.EpochSeedHook', seed=seed),
+        dict(type='gslora_mm.MethodHook'),
+        dict(type='gslora_mm.LossGuardHook', request=request.name,
+             limit=settings.max_loss),
+        dict(type='gslora_mm.BaseWeightsHook', base=str(base),
+             base_fingerprint=fingerprint),
+        dict(type='gslora_mm.ProgressHook',
+             title=f'request {request.index}/{len(settings.requests)}')
+    ]
+    return run
+
+
+def _train_dataloader(cfg, settings, request, work_dir, seed):
+    loader = copy.deepcopy(cfg.train_dataloader.to_dict())
+    data = dict(settings.data)
+    batch = loader['batch_size']
+    forget = data.pop('forget_per_batch', batch // 2)
+    epoch_batches = data.pop('epoch_batches', None)
+    if not 0 < forget < batch:
+        raise ForgetError(
+            f'a batch of {batch} with {forget} forget samples leaves a '
+            'stream without any; set train_dataloader.batch_size to 2 or '
+            'more and forget.data.forget_per_batch below it')
+    dataset = plain_dataset(loader['dataset'])
+    data_seed = (cfg.get('randomness') or {}).get('data_seed', 0)
+    loader['dataset'] = dict(
+        type='gslora_mm.ForgetRetainDataset',
+        dataset=dataset,
+        forget=list(request.classes),
+        retain=list(request.retain),
+        seed=data_seed + seed,
+        subset_file=str(work_dir / 'subset.json'),
+        **data)
+    loader['sampler'] = dict(
+        type='gslora_mm.StreamSampler',
+        batch_size=batch,
+        forget_per_batch=forget,
+        epoch_batches=epoch_batches,
+        seed=seed)
+    loader.pop('batch_sampler', None)
+    loader.update(drop_last=False, persistent_workers=False,
+                  worker_init_fn=dict(type='gslora_keep_worker_seed'))
+    return loader
+
+
+def _hooks(cfg, save):
+    hooks = copy.deepcopy(cfg.get('default_hooks', {}))
+    checkpoint = dict(type='CheckpointHook', interval=1, max_keep_ckpts=2)
+    hooks.pop('visualization', None)
+    # None removes a default hook of the runner.
+    hooks['checkpoint'] = checkpoint if save else None
+    return hooks
+
+
+def evaluation_config(cfg, settings, requests, work_dir, title):
+    """Config of the mmengine run that evaluates one plain checkpoint.
+
+    Args:
+        cfg (Config): The whole config.
+        settings (ForgetSettings): Its forget section.
+        requests (list[Request]): Requests whose class sets are measured.
+        work_dir (Path): Where the log goes.
+        title (str): What is evaluated, for the progress bar.
+
+    Returns:
+        Config: A standard mmengine config; weights are loaded by the caller.
+    """
+    run = Config(copy.deepcopy(cfg.to_dict()))
+    for key in ('forget', 'train_dataloader', 'train_cfg', 'val_dataloader',
+                'val_cfg', 'val_evaluator', 'optim_wrapper',
+                'param_scheduler', 'auto_scale_lr'):
+        run.pop(key, None)
+    run.model = offline_model(cfg)
+    loader = copy.deepcopy(cfg.val_dataloader.to_dict())
+    run.test_dataloader, run.test_cfg = loader, dict(type='TestLoop')
+    run.test_evaluator = dict(
+        type='gslora_mm.ForgetCocoMetric',
+        ann_file=annotation_file(loader['dataset']),
+        metric='bbox',
+        class_sets=class_sets_for_requests(requests))
+    run.work_dir, run.load_from, run.resume = str(work_dir), None, False
+    run.experiment_name = f'{work_dir.parent.name}_{work_dir.name}_eval'
+    run.default_hooks = _hooks(cfg, save=False)
+    run.custom_hooks = [dict(type='gslora_mm.ProgressHook', title=title)]
+    return run
+
+
+def annotation_file(dataset):
+    """Path of a dataset config's annotation file."""
+    dataset = plain_dataset(dataset)
+    return osp.join(dataset.get('data_root') or '', dataset['ann_file'])
+
+

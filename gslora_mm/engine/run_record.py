@@ -1,0 +1,59 @@
+"""``run.json``: which run a folder belongs to."""
+from pathlib import Path
+
+from ..utils import ForgetError, read_json, write_json
+from .settings import config_content, config_digest
+
+RECORD = 'run.json'
+
+
+def differing_keys(old, new, prefix=''):
+    """Dotted keys in which two nested dicts differ."""
+    found = []
+    for key in sorted({*old, *new}):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += differing_keys(a, b, f'{prefix}{key}.')
+        elif a != b:
+            found.append(f'{prefix}{key}')
+    return found
+
+
+def open_run(cfg, work_dir, resume, base_fingerprint):
+    """Claim a work dir for a run, or check that it is this run's own.
+
+    Args:
+        cfg (Config): The whole config.
+        work_dir (Path): The folder of the run.
+        resume (bool): Whether ``--resume`` was given.
+        base_fingerprint (str): Fingerprint of the base checkpoint.
+
+    Raises:
+        ForgetError: If the folder holds a run and ``--resume`` was not
+            given, or holds the run of another config or base checkpoint.
+    """
+    path, content = Path(work_dir) / RECORD, config_content(cfg)
+    if not path.is_file():
+        write_json(
+            path,
+            dict(
+                config_digest=config_digest(content),
+                base_fingerprint=base_fingerprint,
+                config=content))
+        return
+    if not resume:
+        raise ForgetError(
+            f'{work_dir} already holds a run; continue it with --resume, or '
+            'choose another --work-dir')
+    old = read_json(path)
+    changed = differing_keys(old.get('config', {}), content)
+    if changed:
+        raise ForgetError(
+            f'{work_dir} holds the run of another config (different: '
+            f'{", ".join(changed[:5])}{", ..." if len(changed) > 5 else ""});'
+            ' resume with the config it was started with, or choose another '
+            '--work-dir')
+    if old.get('base_fingerprint') != base_fingerprint:
+        raise ForgetError(
+            f'{work_dir} was started from another base checkpoint than '
+            f'{cfg.load_from}; give that one, or choose another --work-dir')

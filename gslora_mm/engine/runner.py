@@ -1,0 +1,50 @@
+"""mmengine's runner, talking to its log file rather than to the console."""
+import contextlib
+import io
+import itertools
+import logging
+
+from mmengine.runner import Runner
+
+_COUNT = itertools.count()
+
+
+class RequestRunner(Runner):
+    """A runner of which several follow each other in one process.
+
+    Every one gets an experiment name of its own (mmengine's loggers and
+    message hubs are shared by name), and only warnings reach the console:
+    :class:`~gslora_mm.engine.hooks.ProgressHook` speaks there.
+    """
+
+    @classmethod
+    def from_cfg(cls, cfg):
+        """Build from a config; see ``Runner.from_cfg``."""
+        name = cfg.get('experiment_name') or 'gslora'
+        cfg.experiment_name = f'{name}_{next(_COUNT)}'
+        return super().from_cfg(cfg)
+
+    def build_logger(self, *args, **kwargs):
+        """Build the logger; its console handler shows warnings only."""
+        logger = super().build_logger(*args, **kwargs)
+        quiet_console(logger)
+        return logger
+
+    def load_checkpoint(self, *args, **kwargs):
+        """Load a checkpoint without mmengine's print."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            return super().load_checkpoint(*args, **kwargs)
+
+    @staticmethod
+    def build_dataloader(*args, **kwargs):
+        """Build a data loader without pycocotools' chatter."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            return Runner.build_dataloader(*args, **kwargs)
+
+
+def quiet_console(logger, level=logging.ERROR):
+    """Let a logger's console handlers pass ``level`` and above only."""
+    for handler in logger.handlers:
+        if not isinstance(handler, logging.FileHandler):
+            handler.setLevel(level)
+

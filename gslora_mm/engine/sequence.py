@@ -1,0 +1,127 @@
+"""The sequence of erasure requests."""
+from pathlib import Path
+
+from mmengine.dist import barrier, is_main_process
+
+from ..analysis.summary import write_summary
+from ..evaluation import request_metrics
+from ..lora import fingerprint
+from ..utils import ForgetError, read_json, write_json
+from .checkpoints import load_plain_state
+from .evaluate import evaluate_state
+from .preflight import check_amp, check_base, check_data, check_work_dir
+from .request_run import MERGED, METRICS, is_trained, train_request
+from .run_record import open_run
+from .settings import ForgetSettings
+
+BASE = 'base'
+REPORT = 'report.json'
+
+
+class ForgettingSequence:
+    """Runs every request of a config, one after another.
+
+    The base model is evaluated once. Each request is a standard mmengine run
+    in a folder of its own, started from the merged result of the one before:
+    train, write the artefacts, evaluate the merged checkpoint. Every step
+    leaves a file when it is done and is skipped when the file is there, so
+    a killed run goes on where it was.
+
+    Args:
+        cfg (Config): The whole config, ``forget`` section included.
+        work_dir (str | Path): Folder of the run.
+        resume (bool): Go on with the run in ``work_dir``. Defaults to False.
+
+    Raises:
+        ForgetError: On bad input, before anything is computed.
+    """
+
+    def __init__(self, cfg, work_dir, resume=False):
+        self.cfg, self.work_dir = cfg, Path(work_dir)
+        self.settings = ForgetSettings.from_config(cfg)
+        check_amp(cfg)
+        check_data(cfg, self.settings.classes)
+        self.base_state, _, self.base_print = check_base(cfg)
+        check_work_dir(self.work_dir)
+        if is_main_process():
+            open_run(cfg, self.work_dir, resume, self.base_print)
+
+    def run(self):
+        """Run what is not done yet.
+
+        Returns:
+            dict: The summary, as in ``summary.json``.
+        """
+        barrier()
+        base_report = self._base_report()
+        base, state, base_print = (self.cfg.load_from, self.base_state,
+                                   self.base_print)
+        before = base_report
+        for request in self.settings.requests:
+            folder = self.work_dir / request.name
+            if not is_trained(folder):
+                self._say(f'{request.name}: forget '
+                          f'{", ".join(request.classes)}')
+                train_request(self.cfg, self.settings, request, folder, base,
+                              base_print)
+            base = str(folder / MERGED)
+            state, meta = load_plain_state(base)
+            base_print = self._checked_print(state, meta, base)
+            before = self._measure(request, folder, state, base, base_report,
+                                   before)
+            summary = write_summary(self.work_dir) if is_main_process(
+            ) else None
+        barrier()
+        return summary
+
+    def _base_report(self):
+        """Report of the pre-trained model on every request's class sets."""
+        path = self.work_dir / BASE / REPORT
+        if not path.is_file():
+            self._say('evaluating the base model')
+            report = evaluate_state(self.cfg, self.settings, self.base_state,
+                                    self.cfg.load_from,
+                                    self.settings.requests, path.parent,
+                                    'base model')
+            self._write(path, report)
+        return read_json(path)
+
+    def _measure(self, request, folder, state, source, base_report, before):
+        """Evaluate a merged model; return its report."""
+        path = folder / REPORT
+        if not path.is_file():
+            report = evaluate_state(
+                self.cfg, self.settings, state, source,
+                self.settings.requests[request.index - 1:request.index + 1],
+                folder, f'{request.name}, evaluation')
+            self._write(path, report)
+        report = read_json(path)
+        if not (folder / METRICS).is_file():
+            self._write(
+                folder / METRICS,
+                dict(
+                    request=request.index,
+                    classes=list(request.classes),
+                    **request_metrics(base_report, before, report,
+                                      request.index)))
+        return report
+
+    def _checked_print(self, state, meta, path):
+        """Fingerprint of a merged checkpoint, checked against its meta."""
+        actual = fingerprint(state)
+        if meta.get('gslora', {}).get('merged_fingerprint') != actual:
+            raise ForgetError(
+                f'{path} is not the checkpoint that this run wrote; restore '
+                'it, or remove the folder of its request to train it again')
+        return actual
+
+    @staticmethod
+    def _write(path, content):
+        if is_main_process():
+            write_json(path, content)
+        barrier()
+
+    @staticmethod
+    def _say(message):
+        if is_main_process():
+            print(message, flush=True)

@@ -1,0 +1,193 @@
+"""The ``forget`` section of a config, read and checked."""
+import hashlib
+import json
+from dataclasses import dataclass
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import DATASETS, init_default_scope
+
+from ..datasets.requests import parse_requests
+from ..utils import ForgetError
+
+_KEYS = ('requests', 'lora', 'group', 'method', 'model', 'data', 'max_loss')
+_DATA_KEYS = ('ratio', 'shots', 'shots_per_class', 'stratified',
+              'count_crowd', 'forget_per_batch', 'epoch_batches')
+# What may differ between a run and its continuation.
+_FREE_KEYS = ('work_dir', 'launcher', 'resume', 'log_level', 'env_cfg',
+              'experiment_name', 'visualizer', 'vis_backends', 'filename')
+
+
+def _plain(value):
+    """Builtin containers all the way down."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
+
+
+def read_config(path, options=None):
+    """Read a config file and the options of the command line.
+
+    Args:
+        path (str): The config file.
+        options (dict, optional): What ``--cfg-options`` gave.
+
+    Returns:
+        Config: The config.
+
+    Raises:
+        ForgetError: If the file is missing or cannot be read as a config.
+    """
+    try:
+        cfg = Config.fromfile(path)
+        if options:
+            cfg.merge_from_dict(options)
+    except FileNotFoundError as err:
+        raise ForgetError(f'config {path} cannot be read: {err}') from err
+    except (SyntaxError, KeyError, TypeError, AttributeError, ImportError,
+            ValueError, OSError, AssertionError, IndexError) as err:
+        reason = str(err).strip().splitlines() or ['']
+        raise ForgetError(f'config {path} cannot be read: '
+                          f'{type(err).__name__}: {reason[0]}') from err
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    return cfg
+
+
+def plain_dataset(cfg):
+    """The innermost dataset config, inside any wrappers."""
+    while 'dataset' in cfg:
+        cfg = cfg['dataset']
+    return cfg
+
+
+def class_names(cfg):
+    """Class names of the data, in the order of the model's labels.
+
+    Args:
+        cfg (Config): The whole config.
+
+    Returns:
+        tuple[str]: The names.
+
+    Raises:
+        ForgetError: If the data set names no classes, or another number than
+            the head has.
+    """
+    data = plain_dataset(cfg.train_dataloader.dataset)
+    dataset_class = DATASETS.get(data.type)
+    if dataset_class is None:
+        raise ForgetError(f'dataset type {data.type!r} is not registered; '
+                          'add its module to custom_imports')
+    meta = dataset_class._load_metainfo(data.get('metainfo'))
+    classes = tuple(meta.get('classes') or ())
+    count = cfg.model.get('bbox_head', {}).get('num_classes')
+    if not classes:
+        raise ForgetError('the data set names no classes; set '
+                          'train_dataloader.dataset.metainfo.classes')
+    if count is not None and count != len(classes):
+        raise ForgetError(
+            f'the head has num_classes={count} but the data set names '
+            f'{len(classes)} classes; set model.bbox_head.num_classes or '
+            'train_dataloader.dataset.metainfo.classes')
+    return classes
+
+
+@dataclass
+class ForgetSettings:
+    """The checked ``forget`` section.
+
+    Args:
+        requests (list[Request]): The erasure requests, in order.
+        classes (tuple[str]): All class names.
+        model (dict): Arguments of the wrapper: ``lora``, ``group``,
+            ``aux_loss``, ``dropout``, ``streams``.
+        method (dict): Config of the forgetting method.
+        data (dict): Arguments of the data streams.
+        max_loss (float): Limit of the loss guard.
+    """
+
+    requests: list
+    classes: tuple
+    model: dict
+    method: dict
+    data: dict
+    max_loss: float = 1e4
+
+    @classmethod
+    def from_config(cls, cfg):
+        """Read and check ``cfg.forget``.
+
+        Raises:
+            ForgetError: On a missing or unknown key, or a bad request.
+        """
+        for key in ('forget', 'model', 'train_dataloader', 'val_dataloader',
+                    'optim_wrapper'):
+            if not cfg.get(key):
+                raise ForgetError(
+                    f'the config has no {key!r} section; see '
+                    'configs/gslora/ddetr_shapes_forget.py for an example')
+        section = _plain(ConfigDict(cfg.forget))
+        _refuse_unknown('forget', section, _KEYS)
+        _refuse_unknown('forget.data', section.get('data', {}), _DATA_KEYS)
+        for key in ('requests', 'method'):
+            if key not in section:
+                raise ForgetError(f'forget.{key} is missing in the config')
+        classes = class_names(cfg)
+        requests = parse_requests(section['requests'], classes)
+        method = section['method']
+        if not isinstance(method, dict) or 'type' not in method:
+            raise ForgetError("forget.method must be a dict with 'type', e.g."
+                              " dict(type='GSLoRA', beta=0.2)")
+        for key, value in method.items():
+            if isinstance(value, list) and len(value) != len(requests):
+                raise ForgetError(
+                    f'forget.method.{key} lists {len(value)} values for '
+                    f'{len(requests)} requests; give one per request or one '
+                    'for all')
+        model = dict(section.get('model', {}), lora=section.get('lora', {}),
+                     group=section.get('group', 'block'))
+        return cls(requests, classes, model, method,
+                   section.get('data', {}), section.get('max_loss', 1e4))
+
+    def method_of(self, request):
+        """Method config of one request: its own value, or the one for all."""
+        chosen = {
+            k: v[request.index - 1] if isinstance(v, list) else v
+            for k, v in self.method.items()
+        }
+        chosen.update({
+            k: v
+            for k, v in request.options.items() if k not in _SCHEDULE_KEYS
+        })
+        return chosen
+
+
+_SCHEDULE_KEYS = ('max_epochs', 'lr')
+
+
+def _refuse_unknown(where, section, known):
+    for key in section:
+        if key not in known:
+            raise ForgetError(f'{where}.{key} is unknown; known: '
+                              f'{", ".join(known)}')
+
+
+def config_content(cfg):
+    """What makes two configs the same run.
+
+    Returns:
+        dict: The config as plain containers, without the keys that may
+        change on resume.
+    """
+    content = {
+        k: _plain(v)
+        for k, v in cfg.to_dict().items() if k not in _FREE_KEYS
+    }
+    return json.loads(json.dumps(content, default=str, sort_keys=True))
+
+
+def config_digest(content):
+    """SHA-256 of :func:`config_content`."""
+    return hashlib.sha256(
+        json.dumps(content, sort_keys=True).encode()).hexdigest()

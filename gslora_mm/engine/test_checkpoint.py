@@ -1,0 +1,103 @@
+"""Measuring any checkpoint on the class sets of a request."""
+from pathlib import Path
+
+from ..evaluation import request_metrics
+from ..lora import fingerprint, load_adapter, merge_state_dict
+from ..utils import ForgetError, read_json
+from .checkpoints import load_plain_state
+from .evaluate import evaluate_state
+from .preflight import check_data
+from .settings import ForgetSettings
+
+
+def load_any_state(checkpoint, adapter=None):
+    """Load a plain or merged checkpoint, or a base with an adapter.
+
+    Args:
+        checkpoint (str): The checkpoint.
+        adapter (str, optional): An adapter written for exactly this
+            checkpoint; it is merged in.
+
+    Returns:
+        tuple[dict[str, Tensor], dict]: Plain weights, and what the artefact
+        says of itself (empty for a checkpoint that is not ours).
+
+    Raises:
+        ForgetError: If a file is damaged or the adapter has another base.
+    """
+    state, meta = load_plain_state(checkpoint)
+    if adapter is None:
+        return state, meta.get('gslora', {})
+    try:
+        weights, about = load_adapter(adapter)
+        state = merge_state_dict(
+            state, weights, about.get('scaling', {}),
+            base_fingerprint=about.get('base_fingerprint'))
+    except ValueError as err:
+        raise ForgetError(f'adapter {adapter} cannot be put on {checkpoint}: '
+                          f'{err}') from err
+    return state, about
+
+
+class CheckpointTest:
+    """Measures a checkpoint against the pre-trained model.
+
+    Args:
+        cfg (Config): Config with a ``forget`` section.
+        checkpoint (str): Plain, merged or base checkpoint.
+        adapter (str, optional): Adapter to merge into it.
+        request (int, optional): Number of the request, from 1, whose classes
+            count as forgotten now. Defaults to the one the checkpoint was
+            made by, else the last.
+        base (str, optional): The pre-trained checkpoint. Defaults to
+            ``load_from`` of the config.
+        work_dir (str): Where logs go.
+    """
+
+    def __init__(self, cfg, checkpoint, adapter=None, request=None,
+                 base=None, work_dir='work_dirs/test'):
+        self.cfg, self.work_dir = cfg, Path(work_dir)
+        self.settings = ForgetSettings.from_config(cfg)
+        check_data(cfg, self.settings.classes)
+        self.name = adapter or checkpoint
+        self.state, about = load_any_state(checkpoint, adapter)
+        count = len(self.settings.requests)
+        index = request or about.get('request') or count
+        if not 1 <= index <= count:
+            raise ForgetError(f'--request {index}: the config has requests 1 '
+                              f'to {count}')
+        self.request = self.settings.requests[index - 1]
+        self.base = base or cfg.get('load_from')
+        self.base_report = self._known_base_report(checkpoint)
+
+    def _known_base_report(self, checkpoint):
+        """The base's report, if the run that made the checkpoint has it."""
+        run = Path(checkpoint).parent.parent
+        record, report = run / 'run.json', run / 'base' / 'report.json'
+        if not (record.is_file() and report.is_file()):
+            return None
+        state, _ = load_plain_state(self.base)
+        same = read_json(record)['base_fingerprint'] == fingerprint(state)
+        return read_json(report) if same else None
+
+    def run(self):
+        """Evaluate the checkpoint, and the base unless it is known.
+
+        Returns:
+            dict: The metrics of the request, as in ``metrics.json``.
+        """
+        if self.base_report is None:
+            state, _ = load_plain_state(self.base)
+            self.base_report = self._evaluate(state, self.base, 'base model')
+        report = self._evaluate(self.state, self.name, 'checkpoint')
+        metrics = request_metrics(self.base_report, self.base_report, report,
+                                  self.request.index)
+        return dict(
+            request=self.request.index,
+            classes=list(self.request.classes),
+            checkpoint=str(self.name),
+            **metrics)
+
+    def _evaluate(self, state, source, title):
+        return evaluate_state(self.cfg, self.settings, state, str(source),
+                              [self.request], self.work_dir / 'logs', title)

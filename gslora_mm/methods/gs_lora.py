@@ -1,0 +1,98 @@
+"""GS-LoRA."""
+import math
+
+import torch
+
+from ..registry import METHODS
+from ..utils import ForgetError
+from .base import ForgettingMethod
+
+MODES = ('proximal', 'subgradient')
+
+
+@METHODS.register_module()
+class GSLoRA(ForgettingMethod):
+    r"""Group Sparse LoRA.
+
+    .. math::
+        L = L_{retain} + \beta L_{forget} + \alpha L_{structure}
+
+    with the ordinary weighted loss on the retain stream;
+    :math:`L_{forget} = \mathrm{ReLU}(BND - L_{cls}) + L_{others}` on the
+    forget stream, where :math:`L_{cls}` is the weighted classification loss
+    of the batch and the others (the box losses of a detector) stay
+    positive; and :math:`L_{structure} = \sum_g \lVert\theta_g\rVert_2` over
+    the LoRA groups. `Continual Forgetting for Pre-trained Vision Models
+    <https://arxiv.org/abs/2403.11530>`_, CVPR 2024.
+
+    The penalty enters in one of two ways. ``proximal`` (default) solves it
+    exactly: after each optimizer step every group is soft-thresholded by
+    ``lr * alpha``, so unselected groups become exactly zero. ``subgradient``
+    adds ``alpha * L_structure`` to the loss, as the published code does;
+    groups get small, never zero. AdamW normalises gradients, so the two need
+    different alphas: about 15 and 3e-4.
+
+    Args:
+        beta (float): Weight of the forget term. Defaults to 0.2.
+        alpha (float): Weight of the group sparsity. Defaults to 15.
+        sparsity_start (int): Epochs with alpha 0 before it is switched on
+            (K of the paper). Defaults to 0.
+        bound (float): BND, the value at which the classification loss of the
+            forget stream stops being raised. Defaults to 15.
+        mode (str): ``'proximal'`` or ``'subgradient'``.
+
+    Raises:
+        ForgetError: If an argument is out of range.
+    """
+
+    def __init__(self,
+                 beta=0.2,
+                 alpha=15.,
+                 sparsity_start=0,
+                 bound=15.,
+                 mode='proximal'):
+        for name, value in dict(
+                beta=beta, alpha=alpha, sparsity_start=sparsity_start,
+                bound=bound).items():
+            if isinstance(value, bool) or not isinstance(
+                    value, (int, float)) or not 0 <= value < math.inf:
+                raise ForgetError(
+                    f'{name} of GSLoRA must be a number >= 0, not {value!r}')
+        if mode not in MODES:
+            raise ForgetError(f'mode of GSLoRA must be one of '
+                              f'{", ".join(MODES)}, not {mode!r}')
+        self.beta, self.alpha, self.bound = beta, alpha, bound
+        self.sparsity_start, self.mode = sparsity_start, mode
+        self.sparsity_on = sparsity_start == 0
+
+    def losses(self, forget, retain, groups):
+        """See :meth:`ForgettingMethod.losses`."""
+        terms = {}
+        if retain is not None:
+            terms['loss_retain'] = retain.total()
+            terms.update(retain.logged('retain'))
+        if forget is not None:
+            terms['loss_forget'] = self.beta * self.forget_loss(forget)
+            terms.update(forget.logged('forget'))
+        penalty = groups.penalty()
+        if self.mode == 'subgradient' and self.sparsity_on:
+            terms['loss_structure'] = self.alpha * penalty
+        elif not any('loss' in key for key in terms):
+            terms['loss_structure'] = 0 * penalty
+        terms['group_norm_sum'] = penalty.detach()
+        return terms
+
+    def forget_loss(self, forget):
+        """``ReLU(BND - L_cls)`` per supervised layer, plus the others."""
+        bounded = sum(
+            torch.relu(self.bound - c) for c in forget.classification)
+        return bounded + sum(forget.others.values())
+
+    def start_epoch(self, epoch):
+        """Switch the sparsity on from epoch ``sparsity_start``."""
+        self.sparsity_on = epoch >= self.sparsity_start
+
+    def after_step(self, groups, lr):
+        """Proximal step of the group penalty."""
+        if self.mode == 'proximal' and self.sparsity_on:
+            groups.soft_threshold_(lr * self.alpha)

@@ -1,0 +1,59 @@
+"""Loss terms of one data stream, as the forgetting methods see them."""
+from dataclasses import dataclass, field
+from typing import Dict, List
+
+from torch import Tensor
+
+STREAMS = ('forget', 'retain')
+
+
+@dataclass
+class StreamLoss:
+    """Weighted loss terms of one stream (forget or retain) of a batch.
+
+    Args:
+        classification (list[Tensor]): Weighted classification losses, one
+            scalar per supervised layer (one, unless auxiliary losses are on).
+        others (dict[str, Tensor]): Every other weighted term, e.g. ``bbox``
+            and ``iou`` of a detector; scalars.
+    """
+
+    classification: List[Tensor]
+    others: Dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def from_mmdet(cls, losses, class_agnostic=('enc_loss_cls', )):
+        """Sort an mmdet loss dict.
+
+        Args:
+            losses (dict[str, Tensor]): What ``bbox_head.loss_by_feat``
+                returns; scalars.
+            class_agnostic (tuple[str]): Keys that look like classification
+                but tell objects from background only, so that there is no
+                class in them to forget.
+
+        Returns:
+            StreamLoss: The sorted terms.
+        """
+        classification, others = [], {}
+        for key, value in losses.items():
+            if 'loss_cls' in key and key not in class_agnostic:
+                classification.append(value)
+            else:
+                others[key.replace('loss_', '')] = value
+        return cls(classification, others)
+
+    def total(self):
+        """Sum of all terms, a scalar tensor."""
+        return sum(self.classification) + sum(self.others.values())
+
+    def logged(self, stream):
+        """Detached terms for the log, under keys without the word loss.
+
+        mmengine adds every key that contains ``loss`` to the objective.
+        """
+        terms = {f'{stream}/cls': sum(self.classification).detach()}
+        for key, value in self.others.items():
+            if '.' not in key:
+                terms[f'{stream}/{key}'] = value.detach()
+        return terms

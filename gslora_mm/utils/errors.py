@@ -1,0 +1,9 @@
+"""The error that users see."""
+
+
+class ForgetError(RuntimeError):
+    """Bad input or a run that must stop, explained in one line.
+
+    The message names the file, key or class at fault and the cure. The
+    command line tools print it and exit with status 1, without a traceback.
+    """

@@ -1,0 +1,74 @@
+"""Measure a checkpoint on forgotten, remaining and formerly forgotten classes.
+
+    python tools/test.py CONFIG CHECKPOINT [--adapter FILE] [--out FILE.json]
+"""
+import argparse
+
+from gslora_mm.utils.tool import quiet_libraries, run_tool
+
+quiet_libraries()
+
+
+def parse_args():
+    """Arguments in the manner of mmdet's own tools/test.py."""
+    from mmengine.config import DictAction
+    parser = argparse.ArgumentParser(
+        description='AP_f, AP_r, AP_o and H of a checkpoint.')
+    parser.add_argument('config', help='config file with a forget section')
+    parser.add_argument('checkpoint', help='plain, merged or base checkpoint')
+    parser.add_argument('--adapter', help='adapter.safetensors to merge in')
+    parser.add_argument(
+        '--request', type=int,
+        help='count the classes of this request (from 1) as forgotten now; '
+        'default: the request that made the checkpoint, else the last')
+    parser.add_argument(
+        '--base', help='the pre-trained checkpoint; default load_from')
+    parser.add_argument('--out', help='write the numbers to this JSON file; '
+                        'default <work-dir>/test.json')
+    parser.add_argument('--work-dir', default='work_dirs/test')
+    parser.add_argument(
+        '--show-dir',
+        help='draw detections before and after side by side into this folder')
+    parser.add_argument('--show-num', type=int, default=8,
+                        help='images to draw (default 8)')
+    parser.add_argument('--show-score', type=float, default=0.3,
+                        help='draw detections from this score (default 0.3)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+                        help='override config keys, key=value')
+    parser.add_argument('--launcher', default='none',
+                        choices=['none', 'pytorch', 'slurm', 'mpi'])
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser.parse_args()
+
+
+def main():
+    """Evaluate, print the table, write the JSON, draw."""
+    args = parse_args()
+    from mmengine.dist import init_dist, is_main_process
+
+    from gslora_mm.analysis.before_after import draw_before_after
+    from gslora_mm.engine import read_config
+    from gslora_mm.engine.test_checkpoint import CheckpointTest
+    from gslora_mm.evaluation import format_table
+    from gslora_mm.utils import write_json
+    cfg = read_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    if args.launcher != 'none':
+        init_dist(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {}))
+    test = CheckpointTest(cfg, args.checkpoint, args.adapter, args.request,
+                          args.base, args.work_dir)
+    metrics = test.run()
+    if not is_main_process():
+        return
+    out = args.out or f'{args.work_dir}/test.json'
+    write_json(out, metrics)
+    print(format_table([metrics], title=str(test.name)))
+    print(f'numbers: {out}')
+    if args.show_dir:
+        drawn = draw_before_after(test, args.show_dir, args.show_num,
+                                  args.show_score)
+        print(f'{drawn} images: {args.show_dir}')
+
+
+if __name__ == '__main__':
+    run_tool(main)
