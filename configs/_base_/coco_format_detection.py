@@ -30,6 +30,7 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
+        _scope_='mmdet',
         type='CocoDataset',
         data_root=data_root,
         metainfo=metainfo,
@@ -44,6 +45,7 @@ val_dataloader = dict(
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
+        _scope_='mmdet',
         type='CocoDataset',
         data_root=data_root,
         metainfo=metainfo,
@@ -53,6 +55,7 @@ val_dataloader = dict(
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = dict(
+    _scope_='mmdet',
     type='CocoMetric',
     ann_file=data_root + '/annotations/val.json',
     metric='bbox')

@@ -23,6 +23,7 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
+        _scope_='mmdet',
         type=dataset_type,
         data_root=data_root,
         ann_file='annotations/train.json',
@@ -36,6 +37,7 @@ val_dataloader = dict(
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
+        _scope_='mmdet',
         type=dataset_type,
         data_root=data_root,
         ann_file='annotations/val.json',
@@ -44,6 +46,7 @@ val_dataloader = dict(
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = dict(
+    _scope_='mmdet',
     type='CocoMetric',
     ann_file=data_root + 'annotations/val.json',
     metric='bbox')

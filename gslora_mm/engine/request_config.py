@@ -160,6 +160,7 @@ def evaluation_config(cfg, settings, requests, work_dir, title):
         class_sets=class_sets_for_requests(requests))
     run.work_dir, run.load_from, run.resume = str(work_dir), None, False
     run.experiment_name = f'{work_dir.parent.name}_{work_dir.name}_eval'
+    run.config_name = 'evaluation_config.py'
     run.default_hooks = _hooks(cfg, save=False)
     run.custom_hooks = [dict(type='gslora_mm.ProgressHook', title=title)]
     return run

@@ -63,8 +63,6 @@ def train_request(cfg, settings, request, folder, base, base_print):
     if resumed:
         run.load_from, run.resume = str(resumed), True
     runner = RequestRunner.from_cfg(run)
-    if is_main_process():
-        _drop_timestamped_copy(folder)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     try:
@@ -84,13 +82,6 @@ def train_request(cfg, settings, request, folder, base, base_print):
             peak_memory_mb=_peak_memory_mb(), iterations=runner.iter,
             epochs=runner.epoch))
     barrier()
-
-
-def _drop_timestamped_copy(folder):
-    """mmengine dumps the config under its own name; call it config.py."""
-    for path in Path(folder).glob('*.py'):
-        if path.name != 'config.py':
-            path.replace(path.with_name('config.py'))
 
 
 def _peak_memory_mb():

@@ -3,7 +3,9 @@ import contextlib
 import io
 import itertools
 import logging
+import os.path as osp
 
+from mmengine.dist import master_only
 from mmengine.runner import Runner
 
 _COUNT = itertools.count()
@@ -22,7 +24,15 @@ class RequestRunner(Runner):
         """Build from a config; see ``Runner.from_cfg``."""
         name = cfg.get('experiment_name') or 'gslora'
         cfg.experiment_name = f'{name}_{next(_COUNT)}'
+        if cfg.get('visualizer'):
+            cfg.visualizer.name = cfg.experiment_name
         return super().from_cfg(cfg)
+
+    @master_only
+    def dump_config(self):
+        """Write the config to ``config_name``, not to a time-stamped name."""
+        name = self.cfg.get('config_name', 'config.py')
+        self.cfg.dump(osp.join(self.work_dir, name))
 
     def build_logger(self, *args, **kwargs):
         """Build the logger; its console handler shows warnings only."""

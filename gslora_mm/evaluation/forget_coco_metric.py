@@ -1,7 +1,6 @@
 """AP of any number of class sets from one inference pass."""
 import io
 import json
-import math
 import tempfile
 from contextlib import redirect_stdout
 
@@ -13,10 +12,8 @@ from mmengine.fileio import dump
 from ..datasets.requests import check_class_names
 from ..registry import METRICS
 from ..utils.errors import ForgetError
+from .set_report import ALL, build_report, flatten_report
 from .subset_coco_eval import SubsetCOCOeval
-
-ALL = 'all'
-PROTOCOLS = ('coco', 'paper')
 
 
 @METRICS.register_module()
@@ -62,7 +59,10 @@ class ForgetCocoMetric(CocoMetric):
     # The protocol takes the prefix's place in the names.
     default_prefix = ''
 
-    def __init__(self, ann_file=None, class_sets=None, metric='bbox',
+    def __init__(self,
+                 ann_file=None,
+                 class_sets=None,
+                 metric='bbox',
                  **kwargs):
         try:
             with redirect_stdout(io.StringIO()):
@@ -110,8 +110,10 @@ class ForgetCocoMetric(CocoMetric):
                 self._detections([found for _, found in results]),
                 self.cat_ids, self.img_ids)
             evaluation.evaluate()
-            self.report = self._build_report(evaluation)
-        return _flat(self.report)
+            self.report = build_report(evaluation, self._coco_api,
+                                       self.dataset_meta['classes'],
+                                       self.cat_ids, self.class_sets)
+        return flatten_report(self.report)
 
     def _check_categories(self, classes):
         # mmdet numbers labels by the categories of the file.
@@ -184,29 +186,6 @@ class ForgetCocoMetric(CocoMetric):
                     boxes.tolist(), result['scores'].tolist(), labels)
         ]
 
-    def _build_report(self, evaluation):
-        coco, classes = self._coco_api, self.dataset_meta['classes']
-        everywhere = evaluation.average_precision(self.cat_ids, self.img_ids)
-        ids = dict(zip(classes, self.cat_ids))
-
-        def measure(members):
-            wanted = {name: ids[name] for name in members}
-            images = set(self.img_ids) & {
-                image
-                for i in wanted.values() for image in coco.catToImgs[i]
-            }
-            inside = evaluation.average_precision(wanted.values(), images)
-            return dict(
-                classes=list(members),
-                num_images=len(images),
-                coco=_values(wanted, everywhere),
-                paper=_values(wanted, inside))
-
-        return dict(
-            all=measure(classes),
-            sets={k: measure(v)
-                  for k, v in self.class_sets.items()})
-
 
 def _checked_sets(class_sets):
     for name, members in class_sets.items():
@@ -216,24 +195,3 @@ def _checked_sets(class_sets):
                 f"each set a list of class names, and no set the name '{ALL}'")
     # A class named twice must not weigh twice.
     return {k: list(dict.fromkeys(v)) for k, v in class_sets.items()}
-
-
-def _values(ids, table):
-    values = dict()
-    for column, (mean, detail) in enumerate((('AP', 'per_class'),
-                                             ('AP50', 'per_class_AP50'))):
-        values[detail] = {name: table[i][column] for name, i in ids.items()}
-        known = [v for v in values[detail].values() if v is not None]
-        values[mean] = float(np.mean(known)) if known else None
-    return values
-
-
-def _flat(report):
-    flat = dict()
-    for name, content in {ALL: report[ALL], **report['sets']}.items():
-        for protocol in PROTOCOLS:
-            for key in ('AP', 'AP50'):
-                value = content[protocol][key]
-                flat[f'{protocol}/{key}_{name}'] = (
-                    math.nan if value is None else value)
-    return flat

@@ -8,7 +8,18 @@ from rich.table import Table
 from .request_table import PROTOCOLS
 
 _WIDTH = 110
-_CLASSES_WIDTH = 20
+_CLASSES_WIDTH = 18
+# Rules in ASCII, no vertical lines: narrow, and safe to print anywhere.
+_RULES = box.Box(
+    '    \n'
+    '    \n'
+    ' -- \n'
+    '    \n'
+    ' -- \n'
+    '    \n'
+    '    \n'
+    '    \n',
+    ascii=True)
 
 
 def format_table(rows, title=None):
@@ -27,13 +38,15 @@ def format_table(rows, title=None):
         str: The table, without a newline at its end.
     """
     extras = [
-        key for key in ('zero_groups', 'seconds')
-        if any(row.get(key) is not None for row in rows)
+        key for key in ('zero_groups', 'seconds') if any(
+            row.get(key) is not None for row in rows)
     ]
-    table = Table(box=box.ASCII_DOUBLE_HEAD, padding=0, pad_edge=False)
-    headers = ('#', 'classes', 'images', 'AP_f', 'AP_r before (base) -> after',
-               'AP_o', 'H') + tuple(
-                   dict(zero_groups='zero', seconds='s')[k] for k in extras)
+    table = Table(
+        box=_RULES, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    headers = ('#', 'classes', 'protocol', 'AP_f', 'AP_r before (base) -> '
+               'after', 'AP_o', 'H') + tuple(
+                   dict(zero_groups='zero', seconds='seconds')[k]
+                   for k in extras)
     for header in headers:
         table.add_column(header, no_wrap=True)
     for row in rows:

@@ -7,6 +7,7 @@ from mmdet.models.dense_heads import DETRHead, DINOHead
 from mmdet.models.detectors.base_detr import DetectionTransformer
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
+from mmengine.registry import DefaultScope
 
 from ..lora import (LoRAGroups, freeze_base, inject_lora, reset_lora,
                     target_table)
@@ -284,7 +285,8 @@ def forgetting_detector(detector,
     if plain is None:
         raise ForgetError(f'model.type {kind!r} is not registered in {scope}; '
                           'add its module to custom_imports')
-    model = _forgetting_class(plain)(**cfg)
+    with DefaultScope.overwrite_default_scope(scope):
+        model = _forgetting_class(plain)(**cfg)
     if not isinstance(model.bbox_head, DETRHead):
         raise ForgetError(
             f'the head of {kind} ({type(model.bbox_head).__name__}) is not '

@@ -35,9 +35,7 @@ def make_truth(seed=0, images=14):
             for i in ids
         ],
         annotations=[],
-        categories=[
-            dict(id=i, name=n) for i, n in zip(CATEGORY_IDS, CLASSES)
-        ])
+        categories=[dict(id=i, name=n) for i, n in zip(CATEGORY_IDS, CLASSES)])
     # The first images in order of id lack 'cat' and 'ant': a subset that is
     # no beginning of the list.
     for image in ids:
@@ -151,16 +149,19 @@ def by_hand(content, samples, names, only_their_images):
         truth = COCO()
         truth.dataset = kept
         truth.createIndex()
-        found = coco_json_detections(
-            samples, {i['id'] for i in kept['images']})
+        found = coco_json_detections(samples,
+                                     {i['id']
+                                      for i in kept['images']})
         evaluation = COCOeval(truth, truth.loadRes(found), 'bbox')
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
     precision = evaluation.eval['precision'][:, :, :, 0, 2]
     order = evaluation.params.catIds
-    per_class = {n: precision[:, :, order.index(i)] for n, i in zip(names,
-                                                                    ids)}
+    per_class = {
+        n: precision[:, :, order.index(i)]
+        for n, i in zip(names, ids)
+    }
     return dict(
         AP=evaluation.stats[0],
         AP50=evaluation.stats[1],

@@ -25,8 +25,8 @@ def close(value, truth):
 
 @pytest.mark.parametrize('seed', range(4))
 @pytest.mark.parametrize('protocol', ['coco', 'paper'])
-def test_equals_fresh_cocoeval_on_filtered_annotations(
-        tmp_path, seed, protocol):
+def test_equals_fresh_cocoeval_on_filtered_annotations(tmp_path, seed,
+                                                       protocol):
     content = make_truth(seed)
     samples = make_samples(content, seed + 10)
     metric, flat = run_metric(write_truth(tmp_path, content), samples)
@@ -126,7 +126,8 @@ def test_report_is_json_and_keys_are_complete(tmp_path):
     assert report == metric.report
     assert set(flat) == {
         f'{p}/{k}_{s}'
-        for p in ('coco', 'paper') for k in ('AP', 'AP50')
+        for p in ('coco', 'paper')
+        for k in ('AP', 'AP50')
         for s in ('all', *SETS)
     }
     assert all(type(v) is float for v in flat.values())
@@ -155,12 +156,13 @@ def test_without_any_detection(tmp_path):
 def test_perfect_detections(tmp_path):
     content = make_truth()
     samples = [
-        sample(image['id'], *zip(*(
-            ((a['bbox'][0], a['bbox'][1], a['bbox'][0] + a['bbox'][2],
-              a['bbox'][1] + a['bbox'][3]), .9,
-             CATEGORY_IDS.index(a['category_id']))
-            for a in content['annotations']
-            if a['image_id'] == image['id'] and not a['iscrowd'])))
+        sample(
+            image['id'],
+            *zip(*(((a['bbox'][0], a['bbox'][1], a['bbox'][0] + a['bbox'][2],
+                     a['bbox'][1] + a['bbox'][3]), .9,
+                    CATEGORY_IDS.index(a['category_id']))
+                   for a in content['annotations']
+                   if a['image_id'] == image['id'] and not a['iscrowd'])))
         for image in content['images']
     ]
     _, flat = run_metric(write_truth(tmp_path, content), samples)
@@ -194,8 +196,7 @@ def test_repeated_evaluation_and_kept_detections(tmp_path):
         first, abs=0, nan_ok=True)
     kept = json.loads((tmp_path / 'kept.bbox.json').read_text())
     by_mmdet = coco_json_detections(samples)
-    assert [{k: ann[k]
-             for k in by_mmdet[0]} for ann in kept] == by_mmdet
+    assert [{k: ann[k] for k in by_mmdet[0]} for ann in kept] == by_mmdet
 
 
 def test_truth_from_data_samples(tmp_path):

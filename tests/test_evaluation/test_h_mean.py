@@ -18,14 +18,16 @@ def test_closed_form(retain, before, after, expected):
         2 / (1 / retain + 1 / drop), abs=1e-12)
 
 
-@pytest.mark.parametrize('retain, before, after', [
-    (.8, .5, .5),
-    (.8, .5, .6),
-    (0., .5, .1),
-    (0., 0., 0.),
-    (.3, .2, .5),  # retain + drop = 0
-    (-1., .5, .1),
-])
+@pytest.mark.parametrize(
+    'retain, before, after',
+    [
+        (.8, .5, .5),
+        (.8, .5, .6),
+        (0., .5, .1),
+        (0., 0., 0.),
+        (.3, .2, .5),  # retain + drop = 0
+        (-1., .5, .1),
+    ])
 def test_nothing_forgotten_or_nothing_left(retain, before, after):
     assert h_mean(retain, before, after) == 0.
 

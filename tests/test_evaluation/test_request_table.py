@@ -2,7 +2,8 @@ import json
 from dataclasses import dataclass
 
 import pytest
-from coco_toys import CLASSES, make_samples, make_truth, run_metric, write_truth
+from coco_toys import (CLASSES, make_samples, make_truth, run_metric,
+                       write_truth)
 
 from gslora_mm.evaluation import (class_sets_for_requests, format_table,
                                   h_mean, request_metrics, to_csv_rows)
@@ -151,14 +152,16 @@ def test_table_without_extras_or_rows(reports):
     assert 'zero' not in text and 'AP_o' in text
     assert 'AP_f' in format_table([])
     rows[0]['classes'] = ['x' * 40, 'y']
-    assert 'x' * 15 + '.. +1' in format_table(rows)
+    assert 'x' * 13 + '.. +1' in format_table(rows)
 
 
 def test_widest_table_is_not_cut(reports):
     rows = make_rows(reports)
     for row in rows:
         row.update(
-            request=10, classes=['x' * 40], zero_groups='100/144',
+            request=10,
+            classes=['x' * 40],
+            zero_groups='100/144',
             seconds=86400.)
     text = format_table(rows)
     assert max(map(len, text.splitlines())) <= 110
@@ -170,9 +173,8 @@ def test_widest_table_is_not_cut(reports):
 def test_csv_rows(reports):
     rows = make_rows(reports)
     flat = to_csv_rows(rows)
-    assert [(r['request'], r['protocol']) for r in flat] == [
-        (i, p) for i in (1, 2, 3) for p in ('paper', 'coco')
-    ]
+    assert [(r['request'], r['protocol']) for r in flat
+            ] == [(i, p) for i in (1, 2, 3) for p in ('paper', 'coco')]
     assert flat[3]['classes'] == 'ant, fox'
     assert flat[3]['AP_r'] == rows[1]['coco']['AP_r']
     assert flat[3]['zero_groups'] == '3/6'

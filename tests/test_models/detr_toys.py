@@ -2,7 +2,6 @@
 import torch
 from mmdet.registry import MODELS as MMDET_MODELS
 from mmdet.structures import DetDataSample
-from mmdet.utils import register_all_modules
 from mmengine.hub import get_config
 from mmengine.structures import InstanceData
 
@@ -60,9 +59,9 @@ def _shrink(cfg, small):
 
 def plain_detector(variant):
     """Plain mmdet model in which every parameter says something."""
-    register_all_modules(init_default_scope=False)
     torch.manual_seed(0)
-    model = MMDET_MODELS.build(detector_cfg(variant)).eval()
+    cfg = dict(detector_cfg(variant), _scope_='mmdet')
+    model = MMDET_MODELS.build(cfg).eval()
     model.init_weights()
     with torch.no_grad():
         for param in model.parameters():
