@@ -1,15 +1,67 @@
-"""placeholder"""
+"""Train a base model with plain mmengine, and publish its weights.
+
+    python tools/pretrain.py configs/pretrain/ddetr_shapes.py \
+        --work-dir work_dirs/shapes_base --out data/ddetr_shapes.pth
+"""
 import argparse
-from mmengine.config import Config, DictAction
-from mmengine.runner import Runner
-p = argparse.ArgumentParser()
-p.add_argument('config')
-p.add_argument('--work-dir')
-p.add_argument('--resume', action='store_true')
-p.add_argument('--cfg-options', nargs='+', action=DictAction)
-a = p.parse_args()
-cfg = Config.fromfile(a.config)
-if a.cfg_options: cfg.merge_from_dict(a.cfg_options)
-cfg.work_dir = a.work_dir or 'work_dirs/pretrain'
-cfg.resume = a.resume
-Runner.from_cfg(cfg).train()
+
+from gslora_mm.utils.tool import quiet_libraries, run_tool
+
+quiet_libraries()
+
+
+def parse_args():
+    """Arguments as in mmdet's tools/train.py, plus ``--out``."""
+    from mmengine.config import DictAction
+    parser = argparse.ArgumentParser(description='Train a base model.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--work-dir', help='default work_dirs/<config>_base')
+    parser.add_argument(
+        '--resume', action='store_true', help='go on in the work dir')
+    parser.add_argument(
+        '--out',
+        help='write the final weights, without optimizer state, to this '
+        'file; default <work-dir>/base.pth')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+                        help='override config keys, key=value')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser.parse_args()
+
+
+def main():
+    """Train, then write the weights as a plain checkpoint."""
+    args = parse_args()
+    import os.path as osp
+
+    from mmengine.dist import is_main_process
+    from mmengine.runner import Runner
+
+    from gslora_mm.engine import read_config
+    from gslora_mm.engine.checkpoints import save_plain
+    from gslora_mm.engine.preflight import check_data
+    from gslora_mm.engine.settings import class_names
+    cfg = read_config(args.config, args.cfg_options)
+    stem = osp.splitext(osp.basename(args.config))[0]
+    cfg.work_dir = args.work_dir or f'work_dirs/{stem}_base'
+    cfg.launcher, cfg.resume = args.launcher, args.resume
+    if args.resume:
+        cfg.load_from = None
+    classes = class_names(cfg)
+    check_data(cfg, classes)
+    model = Runner.from_cfg(cfg).train()
+    if is_main_process():
+        out = args.out or osp.join(cfg.work_dir, 'base.pth')
+        plain = getattr(model, 'module', model)
+        save_plain(
+            out, {k: v.cpu() for k, v in plain.state_dict().items()},
+            dict(dataset_meta=dict(classes=classes)))
+        print(f'weights: {out}')
+
+
+if __name__ == '__main__':
+    run_tool(main)

@@ -5,7 +5,7 @@ _base_ = [
     'mmdet::_base_/default_runtime.py'
 ]
 custom_imports = dict(imports=['gslora_mm'], allow_failed_imports=False)
-load_from = 'work_dirs/bccd_base/epoch_36.pth'
+load_from = 'work_dirs/bccd_base/base.pth'
 randomness = dict(seed=0)
 model = dict(
     num_queries=60,

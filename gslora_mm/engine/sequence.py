@@ -40,7 +40,10 @@ class ForgettingSequence:
         self.cfg, self.work_dir = cfg, Path(work_dir)
         self.settings = ForgetSettings.from_config(cfg)
         check_amp(cfg)
-        check_data(cfg, self.settings.classes)
+        # Generated data is written here, by one process alone.
+        if is_main_process():
+            check_data(cfg, self.settings.classes)
+        barrier()
         self.base_state, _, self.base_print = check_base(cfg)
         check_work_dir(self.work_dir)
         if is_main_process():

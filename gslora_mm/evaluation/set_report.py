@@ -4,6 +4,7 @@ import math
 import numpy as np
 
 ALL = 'all'
+_KEYS = (('AP', 'per_class'), ('AP50', 'per_class_AP50'))
 
 
 def build_report(evaluation, truth, classes, cat_ids, class_sets):
@@ -59,8 +60,7 @@ def flatten_report(report):
 
 def _values(ids, table):
     values = dict()
-    for column, (mean, detail) in enumerate(
-        (('AP', 'per_class'), ('AP50', 'per_class_AP50'))):
+    for column, (mean, detail) in enumerate(_KEYS):
         detailed = {name: table[i][column] for name, i in ids.items()}
         known = [v for v in detailed.values() if v is not None]
         values[mean] = float(np.mean(known)) if known else None

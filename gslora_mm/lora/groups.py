@@ -21,7 +21,7 @@ class LoRAGroups:
     Raises:
         ValueError: If ``by`` is unknown or the model has no LoRA.
 
-    Source: GS-LoRA, arXiv 2403.11530 (papers.md section 2).
+    Source: GS-LoRA, arXiv 2403.11530.
     """
 
     def __init__(self, model, by='block'):
@@ -76,7 +76,7 @@ class LoRAGroups:
     def penalty(self):
         """Return L_structure, the sum of the norms, a scalar tensor.
 
-        Source: papers.md section 2; no weight by group size.
+        Source: GS-LoRA, arXiv 2403.11530; no weight by group size.
         """
         return self.norms().sum()
 

@@ -63,9 +63,10 @@ def plain_detector(variant):
     cfg = dict(detector_cfg(variant), _scope_='mmdet')
     model = MMDET_MODELS.build(cfg).eval()
     model.init_weights()
+    noise = 0.5 * VARIANTS[variant][1]**-0.5
     with torch.no_grad():
         for param in model.parameters():
-            param.add_(torch.randn_like(param) * 0.1)
+            param.add_(torch.randn_like(param) * noise)
         for name, buffer in model.named_buffers():
             if name.endswith('running_var'):
                 buffer.uniform_(0.5, 1.5)
