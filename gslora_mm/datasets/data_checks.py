@@ -72,7 +72,7 @@ def _load(dataset, ann_file):
 
     def load_and_check(path):
         coco = load_api(path)
-        _check_content(coco.dataset, dataset.metainfo['classes'], ann_file)
+        check_content(coco.dataset, dataset.metainfo['classes'], ann_file)
         return coco
 
     # An instance attribute, gone afterwards: nothing is parsed twice, and
@@ -95,7 +95,37 @@ def _load(dataset, ann_file):
         del dataset.COCOAPI
 
 
-def _check_content(content, classes, ann_file):
+def read_annotations(ann_file):
+    """Read a COCO annotation file.
+
+    Returns:
+        dict: Its content.
+
+    Raises:
+        ForgetError: If it is damaged or no COCO detection file.
+    """
+    try:
+        with open(ann_file, 'rb') as file:
+            content = json.load(file)
+    except (UnicodeDecodeError, json.JSONDecodeError) as err:
+        raise ForgetError(
+            f'the annotation file {ann_file} is truncated or no JSON ({err}); '
+            'copy or download it again') from err
+    if not isinstance(content, dict) or any(
+            not isinstance(content.get(k), list)
+            for k in ('images', 'annotations', 'categories')):
+        raise ForgetError(f'{ann_file} is not a COCO detection file: it needs '
+                          'the lists images, annotations and categories')
+    return content
+
+
+def check_content(content, classes, ann_file):
+    """Check the content of an annotation file against the class list.
+
+    Raises:
+        ForgetError: If categories and classes disagree, or an annotation
+            has no category, no image or no box.
+    """
     categories = content['categories']
     names = [c['name'] for c in categories if c['name'] in classes]
     lacking = [c for c in classes if c not in names]
@@ -124,3 +154,7 @@ def _check_content(content, classes, ann_file):
                 f'annotation {ann["id"]} of {ann_file} belongs to the image '
                 f'{ann["image_id"]}, which is not among its images; remove '
                 'the annotation or add the image')
+        if len(ann['bbox']) != 4:
+            raise ForgetError(
+                f'annotation {ann["id"]} of {ann_file} has no box of four '
+                'numbers; repair or remove it')

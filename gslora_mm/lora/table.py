@@ -8,7 +8,7 @@ def target_table(model, targets):
     """Describe the targets and how much of the model trains.
 
     The ratio divides by the parameters without LoRA, as the paper's tables
-    do (papers.md 1.1: face ViT, 245,760 of 19,157,504, 1.28 %).
+    do (face ViT, 245,760 of 19,157,504, 1.28 %).
 
     Args:
         model (nn.Module): The model, with or without LoRA on it yet.

@@ -1,0 +1,1 @@
+"""Benchmarks of gslora_mm; run them with ``python benchmarks/run.py``."""

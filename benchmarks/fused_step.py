@@ -1,0 +1,94 @@
+"""One forward for both streams against one forward each."""
+from gslora_mm.models import STREAMS, DetrForgettingMixin
+
+from .common import interleave, paired_ratio, row
+from .training_parts import forgetting_parts, forgetting_step
+
+BOUND = (None, 0.85)
+PUBLISHED = 4
+REPEATS = {1: 16, 2: 16, 4: 40, 8: 12}
+
+
+def run(setting):
+    """Time training steps: forward, backward, optimizer, proximal step.
+
+    Both sides train the same model with the same optimizer on the same
+    batches, and their losses are the same (``loss_difference``): ours is
+    ``streams='fused'``, the other ``streams='separate'``, which differs in
+    nothing but the number of forwards. The last row is information: two
+    calls of mmdet's own ``loss()``, as a user of plain mmdet would write the
+    step; they supervise every decoder layer, so they also do more.
+
+    Returns:
+        list[dict]: A row for each batch; the published one, 4 + 4 images per
+        device, has the bound.
+    """
+    sizes = (1, ) if setting.tiny else (PUBLISHED, 1, 2, 8)
+    rows = []
+    for size in sizes:
+        rows += _compare(setting, size, size == sizes[0])
+    return rows
+
+
+def _compare(setting, size, headline):
+    parts = forgetting_parts(setting, size)
+    difference = _loss_difference(parts)
+    variants = dict(
+        fused=forgetting_step(parts, 'fused'),
+        separate=forgetting_step(parts, 'separate'))
+    if headline:
+        variants['two_losses'] = _two_losses_step(parts)
+    wall, cpu = interleave(variants, setting.count(REPEATS[size]))
+    name = f'{size}+{size} images'
+    rows = [
+        row(f'training step, {name}: fused / two forwards',
+            wall['fused'],
+            wall['separate'],
+            bound=BOUND if headline else None,
+            cpu_ratio=paired_ratio(cpu['fused'], cpu['separate']),
+            loss_difference=difference)
+    ]
+    if headline:
+        rows.append(
+            row(f'training step, {name}: fused / two mmdet loss() calls',
+                wall['fused'],
+                wall['two_losses'],
+                cpu_ratio=paired_ratio(cpu['fused'], cpu['two_losses'])))
+    return rows
+
+
+def _loss_difference(parts):
+    """Largest relative difference of a loss term between the two ways."""
+    model, terms = parts.model, {}
+    for streams in ('fused', 'separate'):
+        model.streams = streams
+        data = model.data_preprocessor(parts.batches[0], True)
+        terms[streams] = {
+            k: float(v.detach())
+            for k, v in model(**data, mode='loss').items()
+        }
+    return max(
+        abs(value - terms['separate'][key]) / max(1e-8, abs(value))
+        for key, value in terms['fused'].items() if 'loss' in key)
+
+
+def _two_losses_step(parts):
+    model, optim, batches = parts.model, parts.optim, parts.cycle()
+
+    def step():
+        with optim.optim_context(model):
+            data = model.data_preprocessor(next(batches), True)
+            total = sum(_mmdet_loss(model, data, s) for s in STREAMS)
+        optim.update_params(total)
+        model.method.after_step(model.groups, optim.get_lr()['lr'][0])
+
+    return step
+
+
+def _mmdet_loss(model, data, stream):
+    samples = data['data_samples']
+    chosen = [i for i, s in enumerate(samples) if s.stream == stream]
+    # The detector's own loss, which the wrapper overrides.
+    losses = super(DetrForgettingMixin, model).loss(
+        data['inputs'][chosen], [samples[i] for i in chosen])
+    return model.parse_losses(losses)[0]

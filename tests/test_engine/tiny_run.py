@@ -1,0 +1,141 @@
+"""A run of two requests that takes seconds: data, base model, config."""
+import atexit
+import shutil
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+REPO = Path(__file__).resolve().parents[2]
+FORGET_CONFIG = REPO / 'configs/gslora/ddetr_shapes_forget.py'
+RECIPE = dict(num_train=40, num_val=12, seed=3, size=64)
+REQUESTS = [['star', 'ring'], ['square', 'heart']]
+EPOCHS, EPOCH_BATCHES, BATCH_SIZE = 2, 2, 4
+
+_MODEL = """
+_attention = dict(embed_dims=32, num_heads=4)
+_ffn = dict(embed_dims=32, feedforward_channels=48)
+model = dict(
+    num_queries=16,
+    backbone=dict(base_channels=8, stem_channels=8),
+    neck=dict(
+        in_channels=[16, 32, 64], out_channels=32,
+        norm_cfg=dict(num_groups=4)),
+    encoder=dict(
+        num_layers=2,
+        layer_cfg=dict(self_attn_cfg=_attention, ffn_cfg=_ffn)),
+    decoder=dict(
+        num_layers=2,
+        layer_cfg=dict(
+            self_attn_cfg=_attention, cross_attn_cfg=_attention,
+            ffn_cfg=_ffn)),
+    positional_encoding=dict(num_feats=16),
+    bbox_head=dict(embed_dims=32),
+    test_cfg=dict(max_per_img=100))
+"""
+
+_CONFIG = """
+_base_ = {base!r}
+load_from = {load_from!r}
+{model}
+data_root = {data_root!r}
+recipe = {recipe!r}
+train_dataloader = dict(
+    batch_size={batch_size},
+    dataset=dict(data_root=data_root, recipe=recipe))
+val_dataloader = dict(
+    batch_size=5,
+    dataset=dict(
+        data_root=data_root,
+        recipe=recipe,
+        pipeline=[
+            dict(type='LoadImageFromFile', backend_args=None),
+            dict(type='Resize', scale=(64, 64), keep_ratio=True),
+            dict(type='LoadAnnotations', with_bbox=True),
+            dict(
+                type='PackDetInputs',
+                meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
+                           'scale_factor'))
+        ]))
+test_dataloader = val_dataloader
+forget = dict(
+    requests={requests!r},
+    lora=dict(rank=2, alpha=2),
+    # Between the norms of the groups after the few steps of this run.
+    method=dict(alpha=2., sparsity_start=1),
+    data=dict(ratio=1.0, forget_per_batch=2, epoch_batches={epoch_batches}))
+train_cfg = dict(max_epochs={epochs})
+default_hooks = dict(logger=dict(interval=1))
+"""
+
+
+@lru_cache(maxsize=None)
+def shared_folder():
+    """A folder for everything that tests share, removed at exit."""
+    folder = Path(tempfile.mkdtemp(prefix='gslora-tests-'))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def write_config(path, **changes):
+    """Write the tiny config; returns its path."""
+    values = dict(
+        base=str(FORGET_CONFIG), model=_MODEL,
+        load_from=str(base_checkpoint()),
+        data_root=f'{shared_folder()}/shapes', recipe=RECIPE,
+        requests=REQUESTS, batch_size=BATCH_SIZE,
+        epoch_batches=EPOCH_BATCHES, epochs=EPOCHS)
+    values.update(changes)
+    path = Path(path)
+    path.write_text(_CONFIG.format(**values))
+    return path
+
+
+@lru_cache(maxsize=None)
+def base_checkpoint():
+    """A checkpoint with random weights, written by plain mmdet."""
+    from mmdet.registry import MODELS
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+    init_default_scope('mmdet')
+    small = shared_folder() / 'model.py'
+    small.write_text(f'_base_ = {str(FORGET_CONFIG)!r}\n{_MODEL}')
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(small).model)
+    model.init_weights()
+    with torch.no_grad():
+        for name, param in model.named_parameters():
+            if 'cls_branches' in name:
+                # Scores that differ, so that the order of boxes is sure.
+                param.add_(torch.randn_like(param))
+            if 'reg_branches' in name and name.endswith('4.bias'):
+                # Boxes of the size of the shapes: an AP above zero.
+                param[2:] = -0.7
+            elif 'reg_branches' in name:
+                param.add_(torch.randn_like(param) * 0.3)
+    path = shared_folder() / 'base.pth'
+    torch.save(dict(meta={}, state_dict=model.state_dict()), path)
+    return path
+
+
+def run_sequence(config, work_dir, resume=False, **options):
+    """Run every request in this process; returns the summary."""
+    from gslora_mm.engine import ForgettingSequence, read_config
+    cfg = read_config(str(config), options)
+    return ForgettingSequence(cfg, work_dir, resume).run()
+
+
+@lru_cache(maxsize=None)
+def finished_run():
+    """The work dir of the uninterrupted run, made once. Do not change it."""
+    config = write_config(shared_folder() / 'tiny.py')
+    work_dir = shared_folder() / 'run'
+    run_sequence(config, work_dir)
+    return work_dir
+
+
+def tiny_config():
+    """The config file of :func:`finished_run`."""
+    finished_run()
+    return shared_folder() / 'tiny.py'
