@@ -11,7 +11,7 @@ quiet_libraries()
 
 def parse_args():
     """Arguments in the manner of mmdet's own tools/test.py."""
-    from mmengine.config import DictAction
+    from gslora_mm.utils.cfg_options import CfgOptions
     parser = argparse.ArgumentParser(
         description='AP_f, AP_r, AP_o and H of a checkpoint.')
     parser.add_argument('config', help='config file with a forget section')
@@ -33,7 +33,7 @@ def parse_args():
                         help='images to draw (default 8)')
     parser.add_argument('--show-score', type=float, default=0.3,
                         help='draw detections from this score (default 0.3)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions,
                         help='override config keys, key=value')
     parser.add_argument('--launcher', default='none',
                         choices=['none', 'pytorch', 'slurm', 'mpi'])

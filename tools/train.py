@@ -11,7 +11,7 @@ quiet_libraries()
 
 def parse_args():
     """Arguments as in mmdet's own tools/train.py."""
-    from mmengine.config import DictAction
+    from gslora_mm.utils.cfg_options import CfgOptions
     parser = argparse.ArgumentParser(
         description='Make a trained model forget classes on request.')
     parser.add_argument('config', help='config file with a forget section')
@@ -28,7 +28,7 @@ def parse_args():
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=CfgOptions,
         help='override config keys, key=value')
     parser.add_argument(
         '--launcher',

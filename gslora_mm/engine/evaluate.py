@@ -1,4 +1,6 @@
 """One inference pass over the validation set, every number from it."""
+from ..datasets.data_checks import is_readable
+from ..utils import ForgetError
 from .checkpoints import load_into
 from .request_config import evaluation_config
 from .runner import RequestRunner
@@ -19,10 +21,33 @@ def evaluate_state(cfg, settings, state, source, requests, work_dir, title):
     Returns:
         dict: The report of
         :class:`~gslora_mm.evaluation.ForgetCocoMetric`.
+
+    Raises:
+        ForgetError: If the weights do not fit or an image cannot be read.
     """
     runner = RequestRunner.from_cfg(
         evaluation_config(cfg, settings, requests, work_dir, title))
     model = runner.model
     load_into(getattr(model, 'module', model), state, source)
-    runner.test()
+    try:
+        runner.test()
+    except ForgetError:
+        raise
+    except Exception:
+        _blame_image(runner.test_dataloader.dataset)
+        raise
     return runner.test_evaluator.metrics[0].report
+
+
+def _blame_image(dataset):
+    """Name the image that broke a pass over a data set, if one did.
+
+    Raises:
+        ForgetError: Naming the first image that cannot be read.
+    """
+    for index in range(len(dataset)):
+        path = dataset.get_data_info(index)['img_path']
+        if not is_readable(path, getattr(dataset, 'backend_args', None)):
+            raise ForgetError(
+                f'cannot read the image {path}; replace the file or remove '
+                f'the image from {getattr(dataset, "ann_file", "the data")}')

@@ -1,4 +1,6 @@
 """Checks that need no training: everything that can be wrong, at once."""
+import contextlib
+import io
 import os
 import os.path as osp
 from pathlib import Path
@@ -6,13 +8,17 @@ from pathlib import Path
 import torch
 from mmdet.registry import DATASETS, MODELS
 from mmengine.dist import is_main_process
+from mmengine.logging import MMLogger
+from mmengine.optim import build_optim_wrapper
 
 from ..datasets.data_checks import check_content, read_annotations
 from ..lora import fingerprint
+from ..registry import METHODS
 from ..utils import ForgetError
 from .checkpoints import check_state, load_plain_state
-from .request_config import annotation_file, offline_model
-from .settings import plain_dataset
+from .request_config import annotation_file, offline_model, training_config
+from .runner import quiet_console
+from .settings import dataset_class, plain_dataset
 
 _DEMO = 'python tools/train.py configs/gslora/ddetr_shapes_forget.py'
 
@@ -31,7 +37,7 @@ def check_data(cfg, classes):
         key = f'{split}_dataloader.dataset'
         data = plain_dataset(cfg[f'{split}_dataloader'].dataset)
         # A generated data set writes its own files on first use.
-        prepare = getattr(DATASETS.get(data.type), 'prepare', None)
+        prepare = getattr(dataset_class(data), 'prepare', None)
         if prepare:
             prepare(data)
         path = annotation_file(data)
@@ -93,8 +99,57 @@ def check_base(cfg):
                           'load_from in the config or --cfg-options '
                           'load_from=FILE')
     state, meta = load_plain_state(cfg.load_from)
-    check_state(MODELS.build(offline_model(cfg)), state, cfg.load_from)
+    model = _built('model', MODELS.build, offline_model(cfg))
+    check_state(model, state, cfg.load_from)
     return state, meta, fingerprint(state)
+
+
+def check_requests(cfg, settings, requests, work_dir):
+    """Build what some requests need: a late one fails now, not in hours.
+
+    Args:
+        cfg (Config): The whole config.
+        settings (ForgetSettings): Its forget section.
+        requests (list[Request]): Those that are not trained yet.
+        work_dir (Path): Folder of the run; nothing is written there.
+
+    Raises:
+        ForgetError: If the method, LoRA or the optimizer cannot be built, or
+            a data stream lacks a class.
+    """
+    if not requests:
+        return
+    quiet_console(MMLogger.get_instance('preflight'))
+    runs = [
+        training_config(cfg, settings, r, Path(work_dir) / r.name, '', '')
+        for r in requests
+    ]
+    for run in runs:
+        _built('forget.method', METHODS.build,
+               dict(run.model.method, _scope_='gslora_mm'))
+    model = _built('model', MODELS.build, runs[0].model)
+    _built('optim_wrapper', build_optim_wrapper, model,
+           runs[0].optim_wrapper.copy())
+    inner = None
+    with contextlib.redirect_stdout(io.StringIO()):
+        for run in runs:
+            data = dict(run.train_dataloader.dataset, subset_file=None)
+            if inner is not None:
+                data['dataset'] = inner
+            # All requests share one data set: it is loaded once.
+            inner = _built('train_dataloader.dataset', DATASETS.build,
+                           data).inner
+
+
+def _built(key, build, *args):
+    try:
+        return build(*args)
+    except (TypeError, KeyError, ValueError, AttributeError, AssertionError,
+            ImportError, IndexError) as err:
+        reason = str(err.args[0] if err.args else err).strip().splitlines()
+        raise ForgetError(f'{key} of the config cannot be built: '
+                          f'{" ".join(reason) or type(err).__name__}; correct '
+                          'the config or --cfg-options') from err
 
 
 def check_work_dir(work_dir):

@@ -24,6 +24,25 @@ def is_trained(folder):
     return (Path(folder) / TRAINING).is_file()
 
 
+def remove_leftovers(work_dir):
+    """Remove what killed processes left of a run, other than its results.
+
+    Args:
+        work_dir (Path): Folder of the run.
+    """
+    for path in Path(work_dir).rglob('.*-*'):
+        # Half-written files of atomic_path.
+        if path.name[1:].partition('-')[0].isdigit() and path.is_file():
+            path.unlink()
+    for done in Path(work_dir).glob(f'request_*/{TRAINING}'):
+        _remove_training_state(done.parent)
+
+
+def _remove_training_state(folder):
+    for path in [*folder.glob('epoch_*.pth'), folder / 'last_checkpoint']:
+        path.unlink(missing_ok=True)
+
+
 def newest_checkpoint(folder):
     """The newest training checkpoint that is whole, or None.
 
@@ -123,8 +142,7 @@ def _write_artefacts(runner, settings, request, folder, base_print, cost):
     write_json(folder / GROUPS, report)
     # Written last: from here on the request counts as trained.
     write_json(folder / TRAINING, cost)
-    for path in [*folder.glob('epoch_*.pth'), folder / 'last_checkpoint']:
-        path.unlink(missing_ok=True)
+    _remove_training_state(folder)
 
 
 def _meta(request, settings, base_print, merged_print):

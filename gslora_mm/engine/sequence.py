@@ -1,4 +1,5 @@
 """The sequence of erasure requests."""
+import errno
 from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
@@ -9,13 +10,17 @@ from ..lora import fingerprint
 from ..utils import ForgetError, read_json, write_json
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
-from .preflight import check_amp, check_base, check_data, check_work_dir
-from .request_run import MERGED, METRICS, is_trained, train_request
+from .preflight import (check_amp, check_base, check_data, check_requests,
+                        check_work_dir)
+from .request_run import (MERGED, METRICS, is_trained, remove_leftovers,
+                          train_request)
 from .run_record import open_run
 from .settings import ForgetSettings
 
 BASE = 'base'
 REPORT = 'report.json'
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES,
+               errno.EPERM)
 
 
 class ForgettingSequence:
@@ -45,16 +50,36 @@ class ForgettingSequence:
             check_data(cfg, self.settings.classes)
         barrier()
         self.base_state, _, self.base_print = check_base(cfg)
+        check_requests(cfg, self.settings, [
+            r for r in self.settings.requests
+            if not is_trained(self.work_dir / r.name)
+        ], self.work_dir)
         check_work_dir(self.work_dir)
         if is_main_process():
             open_run(cfg, self.work_dir, resume, self.base_print)
+            remove_leftovers(self.work_dir)
 
     def run(self):
         """Run what is not done yet.
 
         Returns:
             dict: The summary, as in ``summary.json``.
+
+        Raises:
+            ForgetError: If a request fails or the disk is full; what is
+                finished stays.
         """
+        try:
+            return self._run()
+        except OSError as err:
+            if err.errno not in _UNWRITABLE:
+                raise
+            raise ForgetError(
+                f'cannot write {err.filename or self.work_dir}: '
+                f'{err.strerror}; nothing finished is lost: free some space, '
+                'then continue with --resume') from err
+
+    def _run(self):
         barrier()
         base_report = self._base_report()
         base, state, base_print = (self.cfg.load_from, self.base_state,
@@ -68,8 +93,7 @@ class ForgettingSequence:
                 train_request(self.cfg, self.settings, request, folder, base,
                               base_print)
             base = str(folder / MERGED)
-            state, meta = load_plain_state(base)
-            base_print = self._checked_print(state, meta, base)
+            state, base_print = self._load_merged(base, base_print)
             before = self._measure(request, folder, state, base, base_report,
                                    before)
             summary = write_summary(self.work_dir) if is_main_process(
@@ -109,14 +133,22 @@ class ForgettingSequence:
                                       request.index)))
         return report
 
-    def _checked_print(self, state, meta, path):
-        """Fingerprint of a merged checkpoint, checked against its meta."""
-        actual = fingerprint(state)
-        if meta.get('gslora', {}).get('merged_fingerprint') != actual:
+    @staticmethod
+    def _load_merged(path, base_print):
+        """State and fingerprint of a merged checkpoint, checked."""
+        cure = ('restore it, or remove the folders of this request and of '
+                'all later ones to train them again')
+        if not Path(path).is_file():
+            raise ForgetError(f'{path} is gone; {cure}')
+        state, meta = load_plain_state(path)
+        about, actual = meta.get('gslora', {}), fingerprint(state)
+        if about.get('merged_fingerprint') != actual:
             raise ForgetError(
-                f'{path} is not the checkpoint that this run wrote; restore '
-                'it, or remove the folder of its request to train it again')
-        return actual
+                f'{path} is not the checkpoint that this run wrote; {cure}')
+        if about.get('base_fingerprint') != base_print:
+            raise ForgetError(f'{path} was not made from the result of the '
+                              f'request before it; {cure}')
+        return state, actual
 
     @staticmethod
     def _write(path, content):

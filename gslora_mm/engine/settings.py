@@ -8,6 +8,7 @@ from mmengine.registry import DATASETS, init_default_scope
 
 from ..datasets.requests import parse_requests
 from ..utils import ForgetError
+from .config_checks import check_types
 
 _KEYS = ('requests', 'lora', 'group', 'method', 'model', 'data', 'max_loss')
 _DATA_KEYS = ('ratio', 'shots', 'shots_per_class', 'stratified',
@@ -61,6 +62,20 @@ def plain_dataset(cfg):
     return cfg
 
 
+def dataset_class(data):
+    """The class of a dataset config, looked up in its scope or the default.
+
+    Raises:
+        ForgetError: If there is none of that name.
+    """
+    with DATASETS.switch_scope_and_registry(data.get('_scope_')) as registry:
+        found = registry.get(str(data.get('type')))
+    if found is None:
+        raise ForgetError(f'dataset type {data.get("type")!r} is not '
+                          'registered; add its module to custom_imports')
+    return found
+
+
 def class_names(cfg):
     """Class names of the data, in the order of the model's labels.
 
@@ -75,13 +90,9 @@ def class_names(cfg):
             the head has.
     """
     data = plain_dataset(cfg.train_dataloader.dataset)
-    dataset_class = DATASETS.get(data.type)
-    if dataset_class is None:
-        raise ForgetError(f'dataset type {data.type!r} is not registered; '
-                          'add its module to custom_imports')
-    meta = dataset_class._load_metainfo(data.get('metainfo'))
+    meta = dataset_class(data)._load_metainfo(data.get('metainfo'))
     classes = tuple(meta.get('classes') or ())
-    count = cfg.model.get('bbox_head', {}).get('num_classes')
+    count = (cfg.model.get('bbox_head') or {}).get('num_classes')
     if not classes:
         raise ForgetError('the data set names no classes; set '
                           'train_dataloader.dataset.metainfo.classes')
@@ -127,6 +138,7 @@ class ForgetSettings:
                 raise ForgetError(
                     f'the config has no {key!r} section; see '
                     'configs/gslora/ddetr_shapes_forget.py for an example')
+        check_types(cfg)
         section = _plain(ConfigDict(cfg.forget))
         _refuse_unknown('forget', section, _KEYS)
         _refuse_unknown('forget.data', section.get('data', {}), _DATA_KEYS)

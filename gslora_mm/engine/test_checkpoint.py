@@ -7,7 +7,7 @@ from ..utils import ForgetError, read_json
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
 from .preflight import check_data
-from .settings import ForgetSettings
+from .settings import ForgetSettings, config_content
 
 
 def load_any_state(checkpoint, adapter=None):
@@ -62,7 +62,8 @@ class CheckpointTest:
         self.name = adapter or checkpoint
         self.state, about = load_any_state(checkpoint, adapter)
         count = len(self.settings.requests)
-        index = request or about.get('request') or count
+        index = about.get('request') if request is None else request
+        index = count if index is None else index
         if not 1 <= index <= count:
             raise ForgetError(f'--request {index}: the config has requests 1 '
                               f'to {count}')
@@ -77,8 +78,17 @@ class CheckpointTest:
         if not (record.is_file() and report.is_file()):
             return None
         state, _ = load_plain_state(self.base)
-        same = read_json(record)['base_fingerprint'] == fingerprint(state)
-        return read_json(report) if same else None
+        written = read_json(record)
+        same = written.get('base_fingerprint') == fingerprint(state)
+        return read_json(report) if same and self._same_measure(
+            written.get('config', {})) else None
+
+    def _same_measure(self, other):
+        """Whether another config measures the same classes and images."""
+        own = config_content(self.cfg)
+        keys = ('model', 'val_dataloader')
+        return all(own[k] == other.get(k) for k in keys) and (
+            own['forget']['requests'] == other['forget'].get('requests'))
 
     def run(self):
         """Evaluate the checkpoint, and the base unless it is known.

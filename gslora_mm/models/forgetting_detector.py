@@ -35,6 +35,8 @@ class DetrForgettingMixin:
         print_log(
             'LoRA inserted; everything else is frozen\n' +
             target_table(self, self.targets), 'current')
+        # A new module is in train mode without train() having been called.
+        self.train()
 
     def init_weights(self):
         """Reset LoRA only: base weights come from a checkpoint.

@@ -1,4 +1,5 @@
 """The frame of every command line tool."""
+import logging
 import os
 import sys
 import warnings
@@ -12,6 +13,8 @@ def quiet_libraries():
     warnings.filterwarnings('ignore', message='torch.meshgrid')
     warnings.filterwarnings('ignore', message='.*cpu_amp_autocast.*')
     os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')
+    # A log on a full disk would print a traceback for every line.
+    logging.raiseExceptions = False
 
 
 def run_tool(main):

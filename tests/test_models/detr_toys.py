@@ -44,7 +44,9 @@ def detector_cfg(variant):
         depth=18,
         in_channels=[16, 32, 64][-len(cfg['neck']['in_channels']):])
     _shrink(cfg, small)
-    cfg['backbone'].update(base_channels=8, init_cfg=None)
+    # mmdet's backbone holds its statistics still; the wrapper must do so too.
+    cfg['backbone'].update(
+        base_channels=8, init_cfg=None, norm_eval=False, frozen_stages=-1)
     cfg['bbox_head']['embed_dims'] = width
     return cfg
 
@@ -118,8 +120,7 @@ def sample(stream, boxes, seed, img_shape=(SIZE, SIZE)):
     if stream:
         meta['stream'] = stream
     return DetDataSample(
-        metainfo=meta,
-        gt_instances=InstanceData(bboxes=xyxy, labels=labels))
+        metainfo=meta, gt_instances=InstanceData(bboxes=xyxy, labels=labels))
 
 
 def images(count):

@@ -24,8 +24,7 @@ def _outputs(model, inputs, samples):
     """Logits and boxes (cx, cy, w, h) of the last decoder layer."""
     model.eval()
     with torch.no_grad():
-        states = model.forward_transformer(
-            model.extract_feat(inputs), samples)
+        states = model.forward_transformer(model.extract_feat(inputs), samples)
         logits, boxes = model.bbox_head(**states)
     return _numpy(logits[-1]), _numpy(boxes[-1])
 
@@ -87,7 +86,8 @@ def _softmax_loss(logits, target, positives):
 
 
 KINDS = dict(
-    detr=(_softmax_cost, _softmax_loss), ddetr=(_focal_cost, _focal_loss),
+    detr=(_softmax_cost, _softmax_loss),
+    ddetr=(_focal_cost, _focal_loss),
     ddetr_refine=(_focal_cost, _focal_loss),
     conditional=(_focal_cost, _focal_loss))
 
@@ -197,23 +197,21 @@ def test_above_the_bound_only_the_boxes_of_forget_images_train(make_pair):
     model = make_pair('ddetr').wrapped
     randomise_lora(model)
     method = model.method
+    focal = model.bbox_head.loss_cls
+    weight = focal.loss_weight
     trained = [p for p in model.parameters() if p.requires_grad]
 
-    def gradients(bound, weight_cls):
+    def gradients(bound, cls_weight):
         model.method = GSLoRA(beta=1., bound=bound)
-        head_loss, before = model.bbox_head.loss_cls, None
-        before, head_loss.loss_weight = head_loss.loss_weight, weight_cls
+        focal.loss_weight = cls_weight
         loss = model.loss(*batch())['loss_forget']
-        head_loss.loss_weight = before
         return torch.autograd.grad(loss, trained)
 
     try:
         boxes_only = gradients(15., 0.)
-        above = gradients(0., 2.)
-        below = gradients(15., 2.)
+        above, below = gradients(0., weight), gradients(15., weight)
     finally:
-        model.method = method
+        model.method, focal.loss_weight = method, weight
     assert all(g.any() for g in boxes_only)
     torch.testing.assert_close(above, boxes_only)
-    assert not any(
-        torch.allclose(a, b) for a, b in zip(below, boxes_only))
+    assert not any(torch.allclose(a, b) for a, b in zip(below, boxes_only))

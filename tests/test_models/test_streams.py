@@ -15,8 +15,8 @@ STREAMS = ('forget', 'retain')
 def _merged_plain(pair):
     """The plain model, with the LoRA of the wrapped one merged in."""
     scaling = next(iter(lora_layers(pair.wrapped).values())).scaling
-    state = merge_state_dict(
-        *split_state_dict(pair.wrapped.state_dict()), scaling)
+    state = merge_state_dict(*split_state_dict(pair.wrapped.state_dict()),
+                             scaling)
     pair.plain.load_state_dict(state)
     return pair.plain
 
@@ -44,7 +44,11 @@ def _assert_close(found, expected, rtol=1e-5):
     assert list(found) == list(expected)
     for key, value in found.items():
         torch.testing.assert_close(
-            value, expected[key], rtol=rtol, atol=1e-6, msg=f'{key}: '
+            value,
+            expected[key],
+            rtol=rtol,
+            atol=1e-6,
+            msg=f'{key}: '
             f'{value} is not {expected[key]}')
 
 
@@ -99,8 +103,7 @@ def test_auxiliary_losses_are_those_of_plain_mmdet(pair):
         assert {'retain/dn_bbox', 'retain/enc_bbox'} < set(found)
         assert torch.isfinite(found['loss_retain'] + found['loss_forget'])
         return
-    plain = _plain_losses(
-        _merged_plain(pair), *of_stream(*batch(), 'retain'))
+    plain = _plain_losses(_merged_plain(pair), *of_stream(*batch(), 'retain'))
     torch.testing.assert_close(
         found['loss_retain'], sum(plain.values()), rtol=1e-4, atol=1e-6)
     model.streams = 'separate'
@@ -200,8 +203,8 @@ def test_ranks_meet_even_if_one_has_nothing_to_forget(make_pair, monkeypatch,
 
     def count(forget_boxes):
         calls.clear()
-        losses = _losses(
-            model, images(2), [sample('forget', forget_boxes, 2), retain])
+        losses = _losses(model, images(2),
+                         [sample('forget', forget_boxes, 2), retain])
         assert ('loss_forget' in losses) == (forget_boxes > 0)
         return len(calls)
 

@@ -42,8 +42,10 @@ def test_is_the_configured_detector_with_its_keys(pair):
 
 
 def test_every_block_is_a_group(pair):
-    blocks = [f'{coder}.layers.{i}' for coder in ('encoder', 'decoder')
-              for i in range(2)]
+    blocks = [
+        f'{coder}.layers.{i}' for coder in ('encoder', 'decoder')
+        for i in range(2)
+    ]
     assert pair.wrapped.groups.names == blocks
     assert len(pair.wrapped.groups) == BLOCKS
 
@@ -88,8 +90,8 @@ def test_merged_state_detects_the_same_in_plain_mmdet(pair):
     found = detections(pair.wrapped, *batch())
     assert not torch.equal(found[0].scores, base[0].scores)
     layer = pair.wrapped.get_submodule(pair.wrapped.targets[0].name)
-    state = merge_state_dict(
-        *split_state_dict(pair.wrapped.state_dict()), layer.scaling)
+    state = merge_state_dict(*split_state_dict(pair.wrapped.state_dict()),
+                             layer.scaling)
     pair.plain.load_state_dict(state, strict=True)
     assert _largest_gap(found, detections(pair.plain, *batch())) <= 1e-5
 
@@ -125,7 +127,8 @@ def test_builds_from_a_class_and_from_mmdets_registry(make_pair):
 
 def test_group_and_lora_options_arrive():
     model = build_forgetting(
-        'ddetr', group='lora',
+        'ddetr',
+        group='lora',
         lora=dict(rank=2, alpha=6., include=['decoder']))
     assert len(model.groups) == 4
     layer = model.get_submodule(model.targets[0].name)

@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 
 from ...registry import HOOKS
 from ...utils import ForgetError
+from .method_hook import unwrap
 
 
 @HOOKS.register_module()
@@ -40,3 +41,18 @@ class LossGuardHook(Hook):
                     f'{value:g}, training stopped; the state after epoch '
                     f'{runner.epoch} is kept; lower the learning rate or '
                     'beta, then start into a new --work-dir')
+
+    def after_train_epoch(self, runner):
+        """Look at the weights, before they are saved as a good state.
+
+        The last step of an epoch shows in no loss of it.
+
+        Raises:
+            ForgetError: If a LoRA weight is not finite.
+        """
+        if not torch.isfinite(unwrap(runner.model).groups.norms()).all():
+            raise ForgetError(
+                f'{self.request}, iteration {runner.iter}: LoRA weights are '
+                f'not finite, training stopped; the state after epoch '
+                f'{runner.epoch} is kept; lower the learning rate or beta, '
+                'then start into a new --work-dir')

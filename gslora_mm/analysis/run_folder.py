@@ -1,0 +1,160 @@
+"""A run as it lies on disk, read back as untrusted input."""
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..datasets.class_orders import published_requests
+from ..engine.checkpoints import load_plain_state
+from ..engine.request_run import ADAPTER, GROUPS, MERGED, is_trained
+from ..engine.run_record import RECORD
+from ..lora import fingerprint, load_adapter
+from ..utils import ForgetError, read_json
+
+_ROW_KEYS = ('name', 'norm', 'zero', 'layers', 'parameters')
+
+
+@dataclass
+class RequestFiles:
+    """What one finished request left behind.
+
+    Attributes:
+        index (int): Place in the sequence, from 1.
+        groups (dict): Content of ``groups.json``.
+        adapter (dict[str, Tensor]): The LoRA tensors, zero groups dropped.
+        adapter_meta (dict): Metadata of the adapter.
+        adapter_bytes (int): Size of the adapter file.
+        merged (dict[str, Tensor]): Weights of the merged checkpoint.
+        meta (dict): The ``gslora`` part of its meta.
+        path (str): The merged checkpoint.
+    """
+
+    index: int
+    groups: dict
+    adapter: dict
+    adapter_meta: dict
+    adapter_bytes: int
+    merged: dict
+    meta: dict
+    path: str
+
+
+def finished_requests(work_dir):
+    """Find the requests that are trained, and name those that are not.
+
+    A request counts only if all before it are there: its weights start from
+    theirs.
+
+    Args:
+        work_dir (str | Path): Folder of the run.
+
+    Returns:
+        tuple[list[tuple[int, Path]], list[str]]: Index and folder of the
+        finished requests in order; a note on each that is left out.
+
+    Raises:
+        ForgetError: If there is no such folder or nothing is finished.
+    """
+    work_dir = Path(work_dir)
+    if not work_dir.is_dir():
+        raise ForgetError(f'work dir {work_dir} does not exist; name the '
+                          'folder that tools/train.py wrote')
+    present = {
+        int(p.name[8:]): p
+        for p in work_dir.glob('request_*') if p.name[8:].isdigit()
+    }
+    finished = []
+    while is_trained(present.get(len(finished) + 1, work_dir / 'none')):
+        finished.append((len(finished) + 1, present[len(finished) + 1]))
+    if not finished:
+        raise ForgetError(
+            f'{work_dir} holds no finished first request; train it first: '
+            f'python tools/train.py CONFIG --work-dir {work_dir}')
+    known = max([_configured(work_dir), *present])
+    notes = [
+        f'request {i} is skipped: ' +
+        ('one before it is missing' if is_trained(present.get(i, work_dir))
+         else 'not finished') for i in range(len(finished) + 1, known + 1)
+    ]
+    return finished, notes
+
+
+def _configured(work_dir):
+    """How many requests the config of the run lists; 0 if unknown."""
+    forget = _record(work_dir).get('config', {}).get('forget') or {}
+    requests = forget.get('requests', [])
+    if isinstance(requests, str):
+        requests = published_requests(requests)
+    return len(requests)
+
+
+def _record(work_dir):
+    path = Path(work_dir) / RECORD
+    return read_json(path) if path.is_file() else {}
+
+
+def load_base(work_dir, base=None):
+    """Load the checkpoint that the first request started from.
+
+    Args:
+        work_dir (str | Path): Folder of the run.
+        base (str, optional): The checkpoint; default: the one that the
+            config of the run names.
+
+    Returns:
+        tuple[str, dict[str, Tensor], str]: Where it lies, its weights and
+        their fingerprint.
+
+    Raises:
+        ForgetError: If it is gone or is not the one the run started from.
+    """
+    record = _record(work_dir)
+    source = base or record.get('config', {}).get('load_from')
+    if not source:
+        raise ForgetError(f'{Path(work_dir) / RECORD} names no base '
+                          'checkpoint; name it with --base FILE')
+    source = str(source)
+    if '://' not in source and not Path(source).is_file():
+        raise ForgetError(f'base checkpoint {source} is gone; name where it '
+                          'lies now with --base FILE')
+    state, _ = load_plain_state(source)
+    actual = fingerprint(state)
+    if record.get('base_fingerprint', actual) != actual:
+        raise ForgetError(
+            f'{source} is not the base checkpoint that {work_dir} was '
+            'started from (other fingerprint); name that one with --base '
+            'FILE')
+    return source, state, actual
+
+
+def load_request(index, folder):
+    """Load what a finished request left behind.
+
+    Args:
+        index (int): Place in the sequence, from 1.
+        folder (Path): Its folder.
+
+    Returns:
+        RequestFiles: The files' content.
+
+    Raises:
+        ForgetError: If one is missing or damaged.
+    """
+    cure = (f'restore it, or remove {folder} and train the request again '
+            'with --resume')
+    for name in (GROUPS, ADAPTER, MERGED):
+        if not (folder / name).is_file():
+            raise ForgetError(f'{folder / name} is missing; {cure}')
+    groups = read_json(folder / GROUPS)
+    rows = groups.get('groups') if isinstance(groups, dict) else None
+    if not isinstance(rows, list) or not rows or any(
+            not isinstance(r, dict) or k not in r
+            for r in rows for k in _ROW_KEYS):
+        raise ForgetError(f'{folder / GROUPS} lacks groups or their keys '
+                          f'({", ".join(_ROW_KEYS)}); {cure}')
+    try:
+        adapter, adapter_meta = load_adapter(folder / ADAPTER)
+    except ValueError as err:
+        raise ForgetError(f'{err}; {cure}') from err
+    merged, meta = load_plain_state(folder / MERGED)
+    return RequestFiles(index, groups, adapter, adapter_meta,
+                        (folder / ADAPTER).stat().st_size, merged,
+                        meta.get('gslora') or {}, str(folder / MERGED))

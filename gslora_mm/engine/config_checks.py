@@ -1,0 +1,67 @@
+"""Types of the config keys that people change on the command line."""
+from ..utils import ForgetError
+
+_SECTIONS = ('forget', 'forget.data', 'forget.lora', 'forget.model', 'model',
+             'model.bbox_head', 'train_dataloader',
+             'train_dataloader.dataset', 'val_dataloader',
+             'val_dataloader.dataset', 'train_cfg', 'optim_wrapper',
+             'optim_wrapper.optimizer')
+# Dotted key: kind of number, and the smallest one that makes sense.
+_NUMBERS = {
+    'train_dataloader.batch_size': (int, 2),
+    'train_dataloader.num_workers': (int, 0),
+    'val_dataloader.batch_size': (int, 1),
+    'val_dataloader.num_workers': (int, 0),
+    'train_cfg.max_epochs': (int, 1),
+    'optim_wrapper.optimizer.lr': (float, 0),
+    'optim_wrapper.optimizer.weight_decay': (float, 0),
+    'randomness.seed': (int, 0),
+    'forget.data.ratio': (float, 0),
+    'forget.data.shots': (int, 1),
+    'forget.data.forget_per_batch': (int, 1),
+    'forget.data.epoch_batches': (int, 1),
+    'forget.lora.rank': (int, 1),
+    'forget.lora.alpha': (float, 0),
+    'forget.max_loss': (float, 0),
+}
+_WORDS = {int: 'a whole number', float: 'a number'}
+
+
+def check_types(cfg):
+    """Check sections and numbers of a config, where they are given.
+
+    Args:
+        cfg (Config): The whole config.
+
+    Raises:
+        ForgetError: Naming the key and what it must be.
+    """
+    for key in _SECTIONS:
+        value = _lookup(cfg, key)
+        if value is not None and not isinstance(value, dict):
+            raise ForgetError(f'{key} is {value!r}; it must be a section, '
+                              f'as in --cfg-options {key}.KEY=VALUE')
+    for key, (kind, least) in _NUMBERS.items():
+        check_number(key, _lookup(cfg, key), kind, least)
+
+
+def check_number(key, value, kind, least):
+    """Check one number; None, a default, always passes.
+
+    Raises:
+        ForgetError: If it is of another kind or too small.
+    """
+    if value is None:
+        return
+    kinds = (int, ) if kind is int else (int, float)
+    if isinstance(value, bool) or not isinstance(
+            value, kinds) or not value >= least:
+        raise ForgetError(
+            f'{key} is {value!r}; it must be {_WORDS[kind]} >= {least}')
+
+
+def _lookup(cfg, key):
+    for part in key.split('.'):
+        cfg = cfg.get(part) if isinstance(cfg, dict) or hasattr(
+            cfg, 'get') else None
+    return cfg

@@ -1,0 +1,27 @@
+"""``--cfg-options`` of the command line tools."""
+from mmengine.config import DictAction
+
+from .errors import ForgetError
+
+
+class CfgOptions(DictAction):
+    """mmengine's ``DictAction``, with errors instead of tracebacks.
+
+    Raises:
+        ForgetError: If an option is not ``key=value`` or its brackets do not
+            match.
+    """
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Parse the options into a dict."""
+        for text in values:
+            key, equals, _ = text.partition('=')
+            if not key or not equals:
+                raise ForgetError(f'{option_string} {text!r} is not of the '
+                                  'form key=value, e.g. load_from=FILE')
+            try:
+                super().__call__(parser, namespace, [text], option_string)
+            except AssertionError as err:
+                raise ForgetError(f'{option_string} {text!r}: {err}; quote '
+                                  'the whole option and close every bracket'
+                                  ) from err
