@@ -71,7 +71,10 @@ def build_plain(cfg, state):
     return model.to(device())
 
 
-def subset_annotations(path, target, num_images=None, classes=None,
+def subset_annotations(path,
+                       target,
+                       num_images=None,
+                       classes=None,
                        drop_other_images=False):
     """Write part of a COCO annotation file.
 
@@ -167,6 +170,14 @@ def row(name, ours, other, bound=None, unit='s', **detail):
         low, high = bound
         ok = (low is None or ratio >= low) and (high is None or ratio <= high)
     return dict(
-        name=name, unit=unit, ours=statistics.median(ours),
-        other=statistics.median(other), ratio=ratio, bound=bound, ok=ok,
-        detail={**spread, **detail})
+        name=name,
+        unit=unit,
+        ours=statistics.median(ours),
+        other=statistics.median(other),
+        ratio=ratio,
+        bound=bound,
+        ok=ok,
+        detail={
+            **spread,
+            **detail
+        })

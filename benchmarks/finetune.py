@@ -17,9 +17,9 @@ def run(setting):
 
     The other side trains every parameter of the plain detector with mmdet's
     own loss and AdamW on the same images. It supervises every decoder layer,
-    as fine-tuning in mmdet does; ``memory, one layer supervised`` in the
-    detail is our own loss with everything trainable, to tell what freezing
-    alone saves. How memory is measured: ``peak_memory.py``.
+    as fine-tuning in mmdet does; ``full_one_layer`` in the detail is our own
+    loss with everything trainable, to tell what freezing alone saves. How
+    memory is measured: ``peak_memory.py``.
 
     Returns:
         list[dict]: A row for time and one for memory.
@@ -27,25 +27,33 @@ def run(setting):
     size = 1 if setting.tiny else PER_STREAM
     ours = forgetting_parts(setting, size)
     full = full_parts(setting, ours.batches)
-    trained = [
-        sum(p.numel() for p in parts.model.parameters() if p.requires_grad)
-        for parts in (ours, full)
-    ]
+    trained = {
+        name: sum(p.numel() for p in parts.model.parameters()
+                  if p.requires_grad)
+        for name, parts in dict(ours=ours, other=full).items()
+    }
     wall, cpu = interleave(
         dict(ours=forgetting_step(ours), full=plain_step(full)),
         setting.count(REPEATS))
     del ours, full
     name = f'{size}+{size} images: forgetting / full fine-tuning'
-    time_row = row(f'step time, {name}', wall['ours'], wall['full'],
-                   bound=BOUND, cpu_ratio=paired_ratio(
-                       cpu['ours'], cpu['full']),
-                   trainable=trained)
+    time_row = row(
+        f'step time, {name}',
+        wall['ours'],
+        wall['full'],
+        bound=BOUND,
+        cpu_ratio=paired_ratio(cpu['ours'], cpu['full']),
+        trainable_parameters=trained)
     peaks = {
         v: _peak(setting, v, size)
         for v in ('forgetting', 'full', 'full_one_layer')
     }
-    memory = row(f'peak memory, {name}', [peaks['forgetting']['peak_mb']],
-                 [peaks['full']['peak_mb']], bound=BOUND, unit='MB', **peaks)
+    memory = row(
+        f'peak memory, {name}', [peaks['forgetting']['peak_mb']],
+        [peaks['full']['peak_mb']],
+        bound=BOUND,
+        unit='MB',
+        **peaks)
     return [time_row, memory]
 
 
@@ -55,7 +63,9 @@ def _peak(setting, variant, size):
     done = subprocess.run(
         [sys.executable, '-m', 'benchmarks.peak_memory',
          json.dumps(task)],
-        cwd=ROOT, capture_output=True, text=True)
+        cwd=ROOT,
+        capture_output=True,
+        text=True)
     if done.returncode:
         raise RuntimeError(f'peak_memory {variant} failed:\n{done.stderr}')
     return json.loads(done.stdout.splitlines()[-1])

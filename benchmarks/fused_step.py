@@ -89,6 +89,7 @@ def _mmdet_loss(model, data, stream):
     samples = data['data_samples']
     chosen = [i for i, s in enumerate(samples) if s.stream == stream]
     # The detector's own loss, which the wrapper overrides.
-    losses = super(DetrForgettingMixin, model).loss(
-        data['inputs'][chosen], [samples[i] for i in chosen])
+    losses = super(DetrForgettingMixin,
+                   model).loss(data['inputs'][chosen],
+                               [samples[i] for i in chosen])
     return model.parse_losses(losses)[0]

@@ -1,5 +1,6 @@
 """Inference with LoRA, and merged, against the plain model."""
 import itertools
+from pathlib import Path
 
 import torch
 
@@ -8,7 +9,6 @@ from gslora_mm.engine.request_config import evaluation_config
 from gslora_mm.engine.runner import RequestRunner
 from gslora_mm.engine.settings import ForgetSettings
 from gslora_mm.lora import lora_layers, merge_state_dict, split_state_dict
-from pathlib import Path
 
 from .common import build_plain, interleave, paired_ratio, row
 from .training_parts import forgetting_parts
@@ -32,11 +32,17 @@ def run(setting):
     batches = _batches(setting, 1 if setting.tiny else BATCHES)
     difference = _difference(models['merged'], models['wrapped'], batches[0])
     wall, cpu = interleave(
-        {k: _inference(m, batches)
-         for k, m in models.items()}, setting.count(REPEATS), warmup=4)
+        {
+            k: _inference(m, batches)
+            for k, m in models.items()
+        },
+        setting.count(REPEATS),
+        warmup=4)
     return [
-        row(f'inference, {BATCH} images: {name} / plain', wall[name],
-            wall['plain'], bound=bound,
+        row(f'inference, {BATCH} images: {name} / plain',
+            wall[name],
+            wall['plain'],
+            bound=bound,
             cpu_ratio=paired_ratio(cpu[name], cpu['plain']),
             max_difference=difference)
         for name, bound in (('merged', BOUND), ('wrapped', None))
@@ -49,13 +55,15 @@ def _models(setting):
     for layer in layers.values():
         torch.nn.init.normal_(layer.lora_B, std=0.01)
     state = {k: v.cpu() for k, v in wrapped.state_dict().items()}
-    merged = merge_state_dict(
-        *split_state_dict(state),
-        {name: layer.scaling for name, layer in layers.items()})
+    merged = merge_state_dict(*split_state_dict(state), {
+        name: layer.scaling
+        for name, layer in layers.items()
+    })
     cfg = setting.config()
     base, _ = load_plain_state(cfg.load_from)
     models = dict(
-        plain=build_plain(cfg, base), merged=build_plain(cfg, merged),
+        plain=build_plain(cfg, base),
+        merged=build_plain(cfg, merged),
         wrapped=wrapped)
     return {k: m.eval() for k, m in models.items()}
 

@@ -32,12 +32,19 @@ def run(setting):
     one = _OnePass(setting)
     whole = {s: _SetPass(one, s, False) for s in SETS}
     lean = {s: _SetPass(one, s, True) for s in SETS}
-    variants = dict(one=one, **{f'whole_{s}': p for s, p in whole.items()},
-                    **{f'lean_{s}': p for s, p in lean.items()})
+    variants = dict(
+        one=one,
+        **{
+            f'whole_{s}': p
+            for s, p in whole.items()
+        },
+        **{
+            f'lean_{s}': p
+            for s, p in lean.items()
+        })
     wall, cpu = interleave(variants, setting.count(REPEATS), warmup=1)
     return [
-        _row('all images in each pass', 'whole', whole, one, wall, cpu,
-             BOUND),
+        _row('all images in each pass', 'whole', whole, one, wall, cpu, BOUND),
         _row('only images of the set', 'lean', lean, one, wall, cpu, None)
     ]
 
@@ -49,7 +56,9 @@ def _row(title, kind, passes, one, wall, cpu, bound):
     protocol = 'coco' if kind == 'whole' else 'paper'
     return row(
         f'evaluation, {one.images} images: one pass / three, {title}',
-        wall['one'], three, bound=bound,
+        wall['one'],
+        three,
+        bound=bound,
         cpu_ratio=paired_ratio(cpu['one'], three_cpu),
         max_ap_difference=max(
             abs(one.metrics[f'{protocol}/AP_02_{s}'] - p.ap)
@@ -92,13 +101,16 @@ class _SetPass:
 
     def __init__(self, one, name, lean):
         request = one.request
-        classes = dict(forget=request.classes, retain=request.retain,
-                       old=request.forgotten)[name]
+        classes = dict(
+            forget=request.classes,
+            retain=request.retain,
+            old=request.forgotten)[name]
         kind = 'lean' if lean else 'whole'
-        path = subset_annotations(one.annotations,
-                                  one.folder / f'{name}_{kind}.json',
-                                  classes=list(classes),
-                                  drop_other_images=lean)
+        path = subset_annotations(
+            one.annotations,
+            one.folder / f'{name}_{kind}.json',
+            classes=list(classes),
+            drop_other_images=lean)
 
         def change(cfg):
             cfg.test_dataloader.dataset.ann_file = path

@@ -8,16 +8,16 @@ record of every tensor allocation is used: bytes that exist before the step
 (parameters, buffers, gradients, optimizer state) plus the highest sum that
 allocations of the step itself reach. It is exact for tensors, the same in
 every run, and leaves out only the scratch space inside single operators.
-``rss_growth_mb``, how much the resident peak grew over the steps, is given
-beside it.
+``rss_growth_mb``, by how much the resident size's peak over three steps
+exceeds what it was before them, is given beside it.
 """
 import json
-import resource
 import sys
 import tempfile
 from pathlib import Path
 
 import torch
+from mmengine.optim import build_optim_wrapper
 from torch.profiler import ProfilerActivity, profile
 
 from .common import Setting, device
@@ -38,7 +38,6 @@ def build(variant, setting, per_stream):
     # Everything trainable, but supervised as our own loss does it.
     ours.model.requires_grad_(True)
     cfg = setting.config(optim_wrapper__optimizer__lr=1e-5)
-    from mmengine.optim import build_optim_wrapper
     ours.optim = build_optim_wrapper(ours.model, cfg.optim_wrapper)
     return ours, forgetting_step(ours)
 
@@ -62,9 +61,28 @@ def step_bytes(step):
         trace = Path(folder) / 'trace.json'
         p.export_chrome_trace(str(trace))
         events = json.loads(trace.read_text())['traceEvents']
-    return max(e['args']['Total Allocated'] for e in events
-               if e.get('name') == '[memory]'
-               and e['args'].get('Device Type') == 0)
+    return max(
+        e['args']['Total Allocated'] for e in events
+        if e.get('name') == '[memory]' and e['args'].get('Device Type') == 0)
+
+
+def resident_mb(key):
+    """A size from ``/proc/self/status``: ``VmRSS`` now, ``VmHWM`` peak.
+
+    (``getrusage`` would give the peak of the parent process as ours.)
+    """
+    for line in Path('/proc/self/status').read_text().splitlines():
+        if line.startswith(key):
+            return int(line.split()[1]) / 1024
+    return float('nan')
+
+
+def reset_resident_peak():
+    """Let ``VmHWM`` start anew, where the kernel allows it."""
+    try:
+        Path('/proc/self/clear_refs').write_text('5')
+    except OSError:
+        pass
 
 
 def measure(variant, setting, per_stream):
@@ -79,20 +97,21 @@ def measure(variant, setting, per_stream):
         dict: ``peak_mb`` and what it is made of, in MiB.
     """
     parts, step = build(variant, setting, per_stream)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step()
-    step()
+    before = resident_mb('VmRSS')
+    reset_resident_peak()
+    for _ in range(3):
+        step()
+    grown = resident_mb('VmHWM') - before
     if device() == 'cuda':
         torch.cuda.reset_peak_memory_stats()
         step()
         return dict(peak_mb=torch.cuda.max_memory_allocated() / _MB)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     static, dynamic = static_bytes(parts), step_bytes(step)
     return dict(
         peak_mb=(static + dynamic) / _MB,
         static_mb=static / _MB,
         step_mb=dynamic / _MB,
-        rss_growth_mb=(after - before) / 1024)
+        rss_growth_mb=grown)
 
 
 def main():

@@ -45,13 +45,10 @@ def _processor():
 
 
 def _cells(row):
-    return (row['name'], _value(row['ours'], row['unit']),
-            _value(row['other'], row['unit']), f'{row["ratio"]:.3f}',
-            _bound(row['bound']), {
-                None: '',
-                True: 'yes',
-                False: 'NO'
-            }[row['ok']])
+    ours, other = (_value(row[k], row['unit']) for k in ('ours', 'other'))
+    verdict = {None: '', True: 'yes', False: 'NO'}[row['ok']]
+    return (row['name'], ours, other, f'{row["ratio"]:.3f}',
+            _bound(row['bound']), verdict)
 
 
 def _value(value, unit):
@@ -87,12 +84,15 @@ def markdown(content):
         f'{env["python"]}; load before the start {env["load_at_start"]:.2f}; '
         f'{content["seconds"]:.0f} s in all.', '',
         'Times are medians, ratios are medians over rounds in which both '
-        'sides ran in turns.', '', _line(COLUMNS),
+        'sides ran in turns.', '',
+        _line(COLUMNS),
         _line(['---', '---:', '---:', '---:', '---', '---'])
     ]
     lines += [_line(_cells(row)) for row in rows]
-    lines += ['', '| what | n | ours min - max | other min - max |',
-              '| --- | ---: | ---: | ---: |']
+    lines += [
+        '', '| what | n | ours min - max | other min - max |',
+        '| --- | ---: | ---: | ---: |'
+    ]
     for row in rows:
         detail = row['detail']
         ranges = [

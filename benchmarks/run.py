@@ -18,8 +18,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 BENCHMARKS = dict(
-    step='fused_step', eval='one_pass_eval', inference='inference',
-    finetune='finetune', requests='tenth_request')
+    step='fused_step',
+    eval='one_pass_eval',
+    inference='inference',
+    finetune='finetune',
+    requests='tenth_request')
 
 
 def parse_args():
@@ -30,20 +33,36 @@ def parse_args():
     parser = argparse.ArgumentParser(
         description='Measure gslora_mm against what it replaces. Nothing '
         'else should run on the machine.')
-    parser.add_argument('--only', nargs='+', choices=list(BENCHMARKS),
-                        default=list(BENCHMARKS), help='default: all')
-    parser.add_argument('--out', default=str(ROOT / 'work_dirs/benchmarks'),
-                        help='folder for results.json and results.md')
-    parser.add_argument('--checkpoint', default=str(ROOT / CHECKPOINT),
-                        help=f'plain checkpoint; default {CHECKPOINT}')
-    parser.add_argument('--repeats', type=int,
-                        help='measurements of each side; default: each '
-                        "benchmark's own number")
-    parser.add_argument('--tiny', action='store_true',
-                        help='smallest sizes: see that it runs; the numbers '
-                        'mean nothing')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        default={}, help='override config keys, key=value')
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        choices=list(BENCHMARKS),
+        default=list(BENCHMARKS),
+        help='default: all')
+    parser.add_argument(
+        '--out',
+        default=str(ROOT / 'work_dirs/benchmarks'),
+        help='folder for results.json and results.md')
+    parser.add_argument(
+        '--checkpoint',
+        default=str(ROOT / CHECKPOINT),
+        help=f'plain checkpoint; default {CHECKPOINT}')
+    parser.add_argument(
+        '--repeats',
+        type=int,
+        help='measurements of each side; default: each '
+        "benchmark's own number")
+    parser.add_argument(
+        '--tiny',
+        action='store_true',
+        help='smallest sizes: see that it runs; the numbers '
+        'mean nothing')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='override config keys, key=value')
     return parser.parse_args()
 
 

@@ -64,7 +64,9 @@ def run(setting):
     return [
         row(f'requests {count - 1}, {count} / requests 1, 2',
             [statistics.median(seconds[-2:])],
-            [statistics.median(seconds[:2])], bound=BOUND, **detail),
+            [statistics.median(seconds[:2])],
+            bound=BOUND,
+            **detail),
         row(f'request {count} / request 1', seconds[-1:], seconds[:1])
     ]
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from mmengine.optim import build_optim_wrapper
 from mmengine.runner import set_random_seed
 
 from gslora_mm.engine.checkpoints import load_into, load_plain_state
@@ -12,7 +13,6 @@ from gslora_mm.engine.runner import RequestRunner
 from gslora_mm.engine.settings import ForgetSettings
 from gslora_mm.lora import fingerprint
 from gslora_mm.registry import MODELS
-from mmengine.optim import build_optim_wrapper
 
 from .common import build_plain, device
 

@@ -12,9 +12,9 @@ model = dict(
     num_queries=60,
     bbox_head=dict(num_classes=3),
     test_cfg=dict(max_per_img=100))
-max_epochs = 36
+max_epochs = 24
 train_cfg = dict(
-    type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=12)
+    type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=8)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(

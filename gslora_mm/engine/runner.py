@@ -40,6 +40,20 @@ class RequestRunner(Runner):
         quiet_console(logger)
         return logger
 
+    def train(self):
+        """Train, then close the log file; see ``Runner.train``."""
+        try:
+            return super().train()
+        finally:
+            close_files(self.logger)
+
+    def test(self):
+        """Test, then close the log file; see ``Runner.test``."""
+        try:
+            return super().test()
+        finally:
+            close_files(self.logger)
+
     def load_checkpoint(self, *args, **kwargs):
         """Load a checkpoint without mmengine's print."""
         with contextlib.redirect_stdout(io.StringIO()):
@@ -58,3 +72,14 @@ def quiet_console(logger, level=logging.ERROR):
         if not isinstance(handler, logging.FileHandler):
             handler.setLevel(level)
 
+
+def close_files(logger):
+    """Close a logger's files.
+
+    mmengine keeps every logger for good, so that a long sequence of requests
+    would run out of file handles.
+    """
+    for handler in list(logger.handlers):
+        if isinstance(handler, logging.FileHandler):
+            logger.removeHandler(handler)
+            handler.close()

@@ -2,6 +2,7 @@
 import atexit
 import shutil
 import tempfile
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -138,8 +139,16 @@ def finished_run():
     """The work dir of the uninterrupted run, made once. Do not change it."""
     config = write_config(shared_folder() / 'tiny.py')
     work_dir = shared_folder() / 'run'
+    begin = time.time()
     run_sequence(config, work_dir)
+    (shared_folder() / 'seconds').write_text(str(time.time() - begin))
     return work_dir
+
+
+def run_seconds():
+    """How long :func:`finished_run` took."""
+    finished_run()
+    return float((shared_folder() / 'seconds').read_text())
 
 
 def tiny_config():

@@ -1,0 +1,46 @@
+"""The benchmarks run; what they measure is no matter of a test."""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from mmdet.registry import MODELS
+
+from gslora_mm.engine import read_config
+
+REPO = Path(__file__).resolve().parents[1]
+CONFIG = REPO / 'configs/gslora/ddetr_shapes_forget.py'
+
+
+def _small_data(root):
+    """Options for a data set that is generated in no time."""
+    return [
+        f'{split}_dataloader.dataset.{option}' for split in ('train', 'val')
+        for option in (f'data_root={root}', 'recipe.num_train=60',
+                       'recipe.num_val=8')
+    ]
+
+
+def test_step_benchmark_writes_its_results(tmp_path):
+    torch.manual_seed(0)
+    checkpoint = tmp_path / 'base.pth'
+    model = MODELS.build(read_config(str(CONFIG)).model)
+    torch.save(dict(state_dict=model.state_dict()), checkpoint)
+    done = subprocess.run([
+        sys.executable, REPO / 'benchmarks/run.py', '--only', 'step', '--tiny',
+        '--repeats', '1', '--checkpoint', checkpoint, '--out',
+        tmp_path / 'out', '--cfg-options', 'forget.data.ratio=1.0',
+        *_small_data(tmp_path / 'data')
+    ],
+                          cwd=tmp_path,
+                          capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / 'out/results.json').read_text())
+    fused, mmdet = results['rows']
+    assert fused['ratio'] > 0 and fused['ok'] is not None
+    assert fused['detail']['loss_difference'] < 1e-4
+    assert mmdet['ratio'] > 0 and mmdet['ok'] is None
+    assert results['environment']['torch'] == torch.__version__
+    assert fused['name'] in (tmp_path / 'out/results.md').read_text()

@@ -1,0 +1,119 @@
+"""Killed and resumed runs end like undisturbed ones."""
+import os
+import shutil
+
+import pytest
+import torch
+from kill_and_resume import KilledRun, differences
+from tiny_run import run_seconds, run_sequence
+
+from gslora_mm.engine import request_run
+from gslora_mm.utils import ForgetError
+
+
+@pytest.fixture
+def half(run, tmp_path):
+    """A copy of the run whose second request has not begun."""
+    copy = tmp_path / 'half'
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / 'request_02')
+    return copy
+
+
+class Killed(BaseException):
+    """Not caught by anything, like a signal."""
+
+
+def _stop_after_training(monkeypatch, config, folder):
+    """Run until the second request is trained but nothing is written."""
+
+    def kill(*args):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(request_run, '_write_artefacts', kill)
+        with pytest.raises(Killed):
+            run_sequence(config, folder, resume=True)
+
+
+def _kills(run, config, folder, count):
+    killed = KilledRun(config, folder, run, run_seconds())
+    assert killed.run(count) == []
+
+
+def test_kill_9_and_resume(run, config, tmp_path):
+    _kills(run, config, tmp_path, int(os.environ.get('GSLORA_KILLS', 2)))
+
+
+@pytest.mark.slow
+def test_ten_kills(run, config, tmp_path):
+    _kills(run, config, tmp_path, 10)
+
+
+@pytest.mark.parametrize('keep', [1, .5, 0])
+def test_half_written_checkpoint_gives_way_to_the_one_before(
+        run, config, half, monkeypatch, keep):
+    _stop_after_training(monkeypatch, config, half)
+    newest = half / 'request_02/epoch_2.pth'
+    older = newest.with_name('epoch_1.pth')
+    assert older.is_file()
+    content = newest.read_bytes()
+    newest.write_bytes(content[:int(keep * len(content))])
+    expected = newest if keep == 1 else older
+    assert request_run.newest_checkpoint(newest.parent) == expected
+    run_sequence(config, half, resume=True)
+    assert list(differences(run, half)) == []
+
+
+def test_training_checkpoint_holds_no_base_weights(run, config, half,
+                                                   monkeypatch):
+    _stop_after_training(monkeypatch, config, half)
+    state = torch.load(
+        half / 'request_02/epoch_2.pth', weights_only=True)['state_dict']
+    assert state and all(k.endswith(('lora_A', 'lora_B')) for k in state)
+
+
+def test_only_what_is_missing_is_done_again(run, config, half):
+    """An evaluation that was killed does not train again, and so on."""
+    shutil.copytree(run / 'request_02', half / 'request_02')
+    before = (half / 'request_02/merged.pth').stat().st_mtime_ns
+    kept = (half / 'base/report.json').stat().st_mtime_ns
+    for name in ('report.json', 'metrics.json'):
+        (half / 'request_02' / name).unlink()
+    run_sequence(config, half, resume=True)
+    assert (half / 'request_02/merged.pth').stat().st_mtime_ns == before
+    assert (half / 'base/report.json').stat().st_mtime_ns == kept
+    assert list(differences(run, half)) == []
+
+
+def test_what_killed_processes_left_is_removed(run, config, half):
+    shutil.copytree(run / 'request_02', half / 'request_02')
+    left = [half / 'request_01/.123-merged.pth',
+            half / '.7-summary.json',
+            half / 'request_02/epoch_2.pth']
+    for path in left:
+        path.write_bytes(b'half')
+    mine = half / '.my-notes'
+    mine.write_text('stays')
+    run_sequence(config, half, resume=True)
+    assert not any(path.exists() for path in left)
+    assert mine.is_file()
+
+
+def test_merged_checkpoint_of_another_run_is_refused(run, config, half, base):
+    target = half / 'request_01/merged.pth'
+    content = torch.load(target, weights_only=True)
+    content['state_dict']['query_embedding.weight'] += 1
+    torch.save(content, target)
+    with pytest.raises(ForgetError, match='is not the checkpoint that this'):
+        run_sequence(config, half, resume=True)
+    target.unlink()
+    with pytest.raises(ForgetError, match='merged.pth is gone; restore'):
+        run_sequence(config, half, resume=True)
+
+
+def test_request_from_another_result_is_refused(run, config, half):
+    """A request trained again leaves the later ones on sand."""
+    shutil.copy(run / 'request_02/merged.pth', half / 'request_01/merged.pth')
+    with pytest.raises(ForgetError, match='the request before it'):
+        run_sequence(config, half, resume=True)
