@@ -41,14 +41,15 @@ def main():
     from mmengine.dist import is_main_process
     from mmengine.runner import Runner
 
-    from gslora_mm.engine import read_config
+    from gslora_mm.engine import init_launcher, read_config
     from gslora_mm.engine.checkpoints import save_plain
     from gslora_mm.engine.preflight import check_data
     from gslora_mm.engine.settings import class_names
     cfg = read_config(args.config, args.cfg_options)
     stem = osp.splitext(osp.basename(args.config))[0]
     cfg.work_dir = args.work_dir or f'work_dirs/{stem}_base'
-    cfg.launcher, cfg.resume = args.launcher, args.resume
+    init_launcher(cfg, args.launcher)
+    cfg.resume = args.resume
     if args.resume:
         cfg.load_from = None
     classes = class_names(cfg)

@@ -44,17 +44,15 @@ def parse_args():
 def main():
     """Evaluate, print the table, write the JSON, draw."""
     args = parse_args()
-    from mmengine.dist import init_dist, is_main_process
+    from mmengine.dist import is_main_process
 
     from gslora_mm.analysis.before_after import draw_before_after
-    from gslora_mm.engine import read_config
+    from gslora_mm.engine import init_launcher, read_config
     from gslora_mm.engine.test_checkpoint import CheckpointTest
     from gslora_mm.evaluation import format_table
     from gslora_mm.utils import write_json
     cfg = read_config(args.config, args.cfg_options)
-    cfg.launcher = args.launcher
-    if args.launcher != 'none':
-        init_dist(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {}))
+    init_launcher(cfg, args.launcher)
     test = CheckpointTest(cfg, args.checkpoint, args.adapter, args.request,
                           args.base, args.work_dir)
     metrics = test.run()

@@ -43,14 +43,13 @@ def main():
     args = parse_args()
     import os.path as osp
 
-    from mmengine.dist import init_dist, is_main_process
+    from mmengine.dist import is_main_process
 
     from gslora_mm.analysis.summary import render_summary
-    from gslora_mm.engine import ForgettingSequence, read_config
+    from gslora_mm.engine import (ForgettingSequence, init_launcher,
+                                  read_config)
     cfg = read_config(args.config, args.cfg_options)
-    if args.launcher != 'none':
-        init_dist(args.launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {}))
-    cfg.launcher = args.launcher
+    init_launcher(cfg, args.launcher)
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.loss_scale = 'dynamic'

@@ -15,7 +15,8 @@ _DATA_KEYS = ('ratio', 'shots', 'shots_per_class', 'stratified',
               'count_crowd', 'forget_per_batch', 'epoch_batches')
 # What may differ between a run and its continuation.
 _FREE_KEYS = ('work_dir', 'launcher', 'resume', 'log_level', 'env_cfg',
-              'experiment_name', 'visualizer', 'vis_backends', 'filename')
+              'experiment_name', 'visualizer', 'vis_backends', 'filename',
+              'model_wrapper_cfg')
 
 
 def _plain(value):

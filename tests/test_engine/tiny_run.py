@@ -70,6 +70,11 @@ forget = dict(
     data=dict(ratio=1.0, forget_per_batch=2, epoch_batches={epoch_batches}))
 train_cfg = dict(max_epochs={epochs})
 optim_wrapper = dict(optimizer=dict(lr=0.02))
+param_scheduler = [
+    dict(
+        type='CosineAnnealingLR', T_max=1, eta_min=0.01, begin=1, end=2,
+        by_epoch=True, convert_to_iter_based=True)
+]
 default_hooks = dict(logger=dict(interval=1))
 """
 
