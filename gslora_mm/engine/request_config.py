@@ -170,5 +170,3 @@ def annotation_file(dataset):
     """Path of a dataset config's annotation file."""
     dataset = plain_dataset(dataset)
     return osp.join(dataset.get('data_root') or '', dataset['ann_file'])
-
-

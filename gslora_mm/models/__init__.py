@@ -1,4 +1,5 @@
-from .forgetting_detector import DetrForgettingMixin, forgetting_detector
+from .detr_forgetting import DetrForgettingMixin
+from .forgetting_detector import forgetting_detector
 from .stream_loss import STREAMS, StreamLoss
 
 __all__ = [

@@ -210,6 +210,6 @@ def test_ranks_meet_even_if_one_has_nothing_to_forget(make_pair, monkeypatch,
 
     alone = count(0)
     # By the module's name: in the package, the function hides it.
-    module = sys.modules['gslora_mm.models.forgetting_detector']
+    module = sys.modules['gslora_mm.models.detr_forgetting']
     monkeypatch.setattr(module, 'get_world_size', lambda: 2)
     assert count(3) == count(0) > alone

@@ -1,0 +1,208 @@
+"""What makes a DETR forget: LoRA groups, trained on two streams."""
+import torch
+from mmdet.models.dense_heads import DINOHead
+from mmengine.dist import get_world_size
+from mmengine.logging import print_log
+
+from ..lora import (LoRAGroups, freeze_base, inject_lora, reset_lora,
+                    target_table)
+from ..utils import ForgetError
+from .stream_loss import STREAMS, StreamLoss
+
+
+class DetrForgettingMixin:
+    """Trains LoRA groups of a DETR on a forget and a retain stream.
+
+    Mixed in front of a detector class by :func:`forgetting_detector`, so the
+    model *is* the user's detector: same keys, same inference, same head.
+    """
+
+    def setup_forgetting(self, lora, method, group, aux_loss, dropout,
+                         streams):
+        """Insert LoRA, freeze the rest and print what was matched."""
+        self.targets = inject_lora(self, **lora)
+        freeze_base(self)
+        self.groups = LoRAGroups(self, by=group)
+        self.method = method
+        self.aux_loss, self.dropout = aux_loss, dropout
+        self.streams = streams
+        print_log(
+            'LoRA inserted; everything else is frozen\n' +
+            target_table(self, self.targets), 'current')
+        # A new module is in train mode without train() having been called.
+        self.train()
+
+    def init_weights(self):
+        """Reset LoRA only: base weights come from a checkpoint.
+
+        (mmdet's own ``init_weights`` would randomise them, and ``lora_B``,
+        which must start at zero.)
+        """
+        reset_lora(self)
+        self._is_init = True
+
+    def train(self, mode=True):
+        """Train mode for the loss, inference mode for the frozen layers.
+
+        Frozen norms always keep their statistics. Frozen dropout is off
+        unless ``dropout=True``, so that the function which is trained is
+        exactly the one which is evaluated.
+        """
+        super().train(mode)
+        if mode:
+            for module in self.children():
+                module.train(self.dropout)
+            for module in self.modules():
+                if isinstance(module, torch.nn.modules.batchnorm._NormBase):
+                    module.eval()
+        return self
+
+    def loss(self, batch_inputs, batch_data_samples):
+        """Losses of a batch that holds both streams.
+
+        Args:
+            batch_inputs (Tensor): Images of shape (B, 3, H, W).
+            batch_data_samples (list[DetDataSample]): B samples whose
+                metainfo ``stream`` is ``'forget'`` or ``'retain'``.
+
+        Returns:
+            dict[str, Tensor]: What the forgetting method makes of the two
+            streams.
+        """
+        index = _stream_index(batch_data_samples)
+        if self.streams == 'fused':
+            terms = self._fused_terms(batch_inputs, batch_data_samples, index)
+        else:
+            terms = self._separate_terms(batch_inputs, batch_data_samples,
+                                         index)
+        return self.method.losses(terms['forget'], terms['retain'],
+                                  self.groups)
+
+    def _fused_terms(self, inputs, samples, index):
+        outputs = self._head_inputs(inputs, samples)
+        return {
+            stream: self._terms(
+                _take_images(outputs, index[stream] or [0]), samples,
+                index[stream])
+            for stream in STREAMS
+        }
+
+    def _separate_terms(self, inputs, samples, index):
+        terms = {}
+        for stream in STREAMS:
+            chosen = index[stream] or [0]
+            terms[stream] = None
+            if index[stream] or get_world_size() > 1:
+                outputs = self._head_inputs(inputs[chosen],
+                                            [samples[i] for i in chosen])
+                terms[stream] = self._terms(outputs, samples, index[stream])
+        return terms
+
+    def _head_inputs(self, inputs, samples):
+        features = self.extract_feat(inputs)
+        # Encoder proposals and denoising queries are made for auxiliary
+        # losses alone, by a detector that believes to be in training.
+        training, self.training = self.training, self.aux_loss
+        try:
+            return self.forward_transformer(features, samples)
+        finally:
+            self.training = training
+
+    def _terms(self, head_inputs, samples, index):
+        """StreamLoss of the images of a stream; None without images.
+
+        Args:
+            head_inputs (dict): What ``forward_transformer`` returned for
+                them; without images, for any one image.
+            samples (list[DetDataSample]): The whole batch.
+            index (list[int]): Their positions in it.
+        """
+        if not index and get_world_size() == 1:
+            return None
+        chosen = [samples[i] for i in index or [0]]
+        # mmdet averages the number of boxes over all ranks. A rank without
+        # images of the stream must take part, or the others wait for ever.
+        gt = [s.gt_instances if index else s.gt_instances[:0] for s in chosen]
+        # The Hungarian costs overflow in half precision.
+        with torch.autocast(self._device_type(head_inputs), enabled=False):
+            terms = self._terms_fp32(
+                {k: _to_float(v)
+                 for k, v in head_inputs.items()}, gt,
+                [s.metainfo for s in chosen])
+        return terms if index else None
+
+    def _terms_fp32(self, head_inputs, gt, metas):
+        head = self.bbox_head
+        decoded = {
+            k: head_inputs.pop(k)
+            for k in ('hidden_states', 'references') if k in head_inputs
+        }
+        scores, boxes = head(**decoded)
+        if not self.aux_loss:
+            losses = head.loss_by_feat_single(
+                scores[-1], boxes[-1], batch_gt_instances=gt,
+                batch_img_metas=metas)
+            return StreamLoss([losses[0]], dict(bbox=losses[1], iou=losses[2]))
+        extra = {}
+        if 'enc_outputs_class' in head_inputs:
+            extra['enc_cls_scores'] = head_inputs['enc_outputs_class']
+            extra['enc_bbox_preds'] = head_inputs['enc_outputs_coord']
+        if 'dn_meta' in head_inputs:
+            extra['dn_meta'] = head_inputs['dn_meta']
+        losses = head.loss_by_feat(
+            scores,
+            boxes,
+            batch_gt_instances=gt,
+            batch_img_metas=metas,
+            **extra)
+        # DINO scores classes in the encoder, Deformable DETR only objects.
+        agnostic = () if isinstance(head, DINOHead) else ('enc_loss_cls', )
+        return StreamLoss.from_mmdet(losses, agnostic)
+
+    @staticmethod
+    def _device_type(head_inputs):
+        return head_inputs['hidden_states'].device.type
+
+
+def _stream_index(samples):
+    """Positions of each stream's images in the batch.
+
+    Forget images that a crop left without boxes hold nothing to forget; they
+    are left out of the forget term. Retain images without boxes stay: they
+    are background, as in the training of any DETR.
+    """
+    index = {s: [] for s in STREAMS}
+    for i, sample in enumerate(samples):
+        stream = sample.metainfo.get('stream')
+        if stream not in index:
+            raise ForgetError(
+                'a training sample is not marked as forget or retain; wrap '
+                'the dataset in gslora_mm.ForgetRetainDataset')
+        if stream == 'retain' or len(sample.gt_instances.bboxes):
+            index[stream].append(i)
+    return index
+
+
+def _take_images(head_inputs, index):
+    """Slice what ``forward_transformer`` returns along the batch."""
+    taken = {}
+    for key, value in head_inputs.items():
+        if key == 'dn_meta' or value is None:
+            taken[key] = value
+        elif key == 'hidden_states' or (key == 'references'
+                                        and not isinstance(value, list)
+                                        and value.dim() == 4):
+            taken[key] = value[:, index]
+        elif isinstance(value, list):
+            taken[key] = [v[index] for v in value]
+        else:
+            taken[key] = value[index]
+    return taken
+
+
+def _to_float(value):
+    if isinstance(value, torch.Tensor):
+        return value.float()
+    if isinstance(value, list):
+        return [v.float() for v in value]
+    return value
