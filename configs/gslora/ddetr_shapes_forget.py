@@ -28,8 +28,9 @@ forget = dict(
         sparsity_start=2,
         bound=15.,
         mode='proximal'),
-    # A quarter of the images of either stream, 8 + 8 of them a batch.
-    data=dict(ratio=0.25, forget_per_batch=8, epoch_batches=14))
+    # Half of the images of either stream; 6 forget and 10 retain images a
+    # batch.
+    data=dict(ratio=0.5, forget_per_batch=6, epoch_batches=14))
 train_cfg = dict(
     type='EpochBasedTrainLoop', max_epochs=10)
 optim_wrapper = dict(

@@ -17,8 +17,8 @@ class CfgOptions(DictAction):
         for text in values:
             key, equals, _ = text.partition('=')
             if not key or not equals:
-                raise ForgetError(f'{option_string} {text!r} is not of the '
-                                  'form key=value, e.g. load_from=FILE')
+                raise ForgetError(f'{option_string} {text!r} is no option; '
+                                  'write key=value, e.g. load_from=FILE')
             try:
                 super().__call__(parser, namespace, [text], option_string)
             except AssertionError as err:
