@@ -20,6 +20,8 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from torch.profiler import ProfilerActivity, profile
 
+from gslora_mm.utils.memory import reset_peak_memory, resident_mb
+
 from .common import Setting, device
 from .training_parts import (forgetting_parts, forgetting_step, full_parts,
                              plain_step)
@@ -66,25 +68,6 @@ def step_bytes(step):
         if e.get('name') == '[memory]' and e['args'].get('Device Type') == 0)
 
 
-def resident_mb(key):
-    """A size from ``/proc/self/status``: ``VmRSS`` now, ``VmHWM`` peak.
-
-    (``getrusage`` would give the peak of the parent process as ours.)
-    """
-    for line in Path('/proc/self/status').read_text().splitlines():
-        if line.startswith(key):
-            return int(line.split()[1]) / 1024
-    return float('nan')
-
-
-def reset_resident_peak():
-    """Let ``VmHWM`` start anew, where the kernel allows it."""
-    try:
-        Path('/proc/self/clear_refs').write_text('5')
-    except OSError:
-        pass
-
-
 def measure(variant, setting, per_stream):
     """Peak memory of a step, the optimizer's state in place.
 
@@ -98,7 +81,7 @@ def measure(variant, setting, per_stream):
     """
     parts, step = build(variant, setting, per_stream)
     before = resident_mb('VmRSS')
-    reset_resident_peak()
+    reset_peak_memory()
     for _ in range(3):
         step()
     grown = resident_mb('VmHWM') - before

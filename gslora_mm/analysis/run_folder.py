@@ -4,7 +4,8 @@ from pathlib import Path
 
 from ..datasets.class_orders import published_requests
 from ..engine.checkpoints import load_plain_state
-from ..engine.request_run import ADAPTER, GROUPS, MERGED, is_trained
+from ..engine.artefacts import ADAPTER, GROUPS, MERGED
+from ..engine.request_run import is_trained
 from ..engine.run_record import RECORD
 from ..lora import fingerprint, load_adapter
 from ..utils import ForgetError, read_json

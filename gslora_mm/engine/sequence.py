@@ -8,12 +8,12 @@ from ..analysis.summary import write_summary
 from ..evaluation import request_metrics
 from ..lora import fingerprint
 from ..utils import ForgetError, read_json, write_json
+from .artefacts import MERGED, METRICS
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
 from .preflight import (check_amp, check_base, check_data, check_requests,
                         check_work_dir)
-from .request_run import (MERGED, METRICS, is_trained, remove_leftovers,
-                          train_request)
+from .request_run import is_trained, remove_leftovers, train_request
 from .run_record import open_run
 from .settings import ForgetSettings
 

@@ -1,4 +1,5 @@
 """Killed and resumed runs end like undisturbed ones."""
+import json
 import os
 import shutil
 
@@ -50,27 +51,23 @@ def test_ten_kills(run, config, tmp_path):
     _kills(run, config, tmp_path, 10)
 
 
-@pytest.mark.parametrize('keep', [1, .5, 0])
 def test_half_written_checkpoint_gives_way_to_the_one_before(
-        run, config, half, monkeypatch, keep):
+        run, config, half, monkeypatch):
     _stop_after_training(monkeypatch, config, half)
     newest = half / 'request_02/epoch_2.pth'
     older = newest.with_name('epoch_1.pth')
-    assert older.is_file()
-    content = newest.read_bytes()
-    newest.write_bytes(content[:int(keep * len(content))])
-    expected = newest if keep == 1 else older
-    assert request_run.newest_checkpoint(newest.parent) == expected
+    state = torch.load(newest, weights_only=True)['state_dict']
+    assert all(k.endswith(('lora_A', 'lora_B')) for k in state)
+    assert request_run.newest_checkpoint(newest.parent) == newest
+    whole = newest.read_bytes()
+    for share in (0, .5, .99):
+        newest.write_bytes(whole[:int(share * len(whole))])
+        assert request_run.newest_checkpoint(newest.parent) == older
+    newest.write_bytes(whole[:-100])
     run_sequence(config, half, resume=True)
+    assert json.loads(
+        (half / 'request_02/training.json').read_text())['resumed']
     assert list(differences(run, half)) == []
-
-
-def test_training_checkpoint_holds_no_base_weights(run, config, half,
-                                                   monkeypatch):
-    _stop_after_training(monkeypatch, config, half)
-    state = torch.load(
-        half / 'request_02/epoch_2.pth', weights_only=True)['state_dict']
-    assert state and all(k.endswith(('lora_A', 'lora_B')) for k in state)
 
 
 def test_only_what_is_missing_is_done_again(run, config, half):
@@ -86,18 +83,21 @@ def test_only_what_is_missing_is_done_again(run, config, half):
     assert list(differences(run, half)) == []
 
 
-def test_what_killed_processes_left_is_removed(run, config, half):
-    shutil.copytree(run / 'request_02', half / 'request_02')
-    left = [half / 'request_01/.123-merged.pth',
-            half / '.7-summary.json',
-            half / 'request_02/epoch_2.pth']
-    for path in left:
+def test_what_killed_processes_left_is_removed(run, tmp_path):
+    copy = tmp_path / 'run'
+    shutil.copytree(run, copy)
+    left = [
+        copy / 'request_01/.123-merged.pth', copy / '.7-summary.json',
+        copy / 'request_02/epoch_2.pth'
+    ]
+    kept = [copy / '.my-notes', copy / 'request_03/epoch_1.pth']
+    for path in left + kept:
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(b'half')
-    mine = half / '.my-notes'
-    mine.write_text('stays')
-    run_sequence(config, half, resume=True)
+    request_run.remove_leftovers(copy)
     assert not any(path.exists() for path in left)
-    assert mine.is_file()
+    assert all(path.exists() for path in kept)
+    assert (copy / 'request_02/merged.pth').is_file()
 
 
 def test_merged_checkpoint_of_another_run_is_refused(run, config, half, base):
