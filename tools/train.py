@@ -47,7 +47,7 @@ def main():
 
     from gslora_mm.analysis.summary import render_summary
     from gslora_mm.engine import (ForgettingSequence, init_launcher,
-                                  read_config)
+                                  leave_launcher, read_config)
     cfg = read_config(args.config, args.cfg_options)
     init_launcher(cfg, args.launcher)
     if args.amp:
@@ -61,6 +61,7 @@ def main():
     if is_main_process():
         print(render_summary(summary))
         print(f'everything is in {work_dir}')
+    leave_launcher()
 
 
 if __name__ == '__main__':

@@ -29,3 +29,13 @@ def init_launcher(cfg, launcher):
     torch.distributed.init_process_group('gloo')
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel', device_ids=None)
+
+
+def leave_launcher():
+    """Leave the process group, once everybody is done.
+
+    A process that just ends closes its connections while others may still
+    be waiting at the last barrier.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -8,7 +8,7 @@ from ..analysis.summary import write_summary
 from ..evaluation import request_metrics
 from ..lora import fingerprint
 from ..utils import ForgetError, read_json, write_json
-from .artefacts import MERGED, METRICS
+from .artefacts import MERGED, METRICS, TRAINING
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
 from .preflight import (check_amp, check_base, check_data, check_requests,
@@ -87,7 +87,7 @@ class ForgettingSequence:
         before = base_report
         for request in self.settings.requests:
             folder = self.work_dir / request.name
-            if not is_trained(folder):
+            if self._lacks(folder / TRAINING):
                 self._say(f'{request.name}: forget '
                           f'{", ".join(request.classes)}')
                 train_request(self.cfg, self.settings, request, folder, base,
@@ -104,7 +104,7 @@ class ForgettingSequence:
     def _base_report(self):
         """Report of the pre-trained model on every request's class sets."""
         path = self.work_dir / BASE / REPORT
-        if not path.is_file():
+        if self._lacks(path):
             self._say('evaluating the base model')
             report = evaluate_state(self.cfg, self.settings, self.base_state,
                                     self.cfg.load_from,
@@ -116,14 +116,14 @@ class ForgettingSequence:
     def _measure(self, request, folder, state, source, base_report, before):
         """Evaluate a merged model; return its report."""
         path = folder / REPORT
-        if not path.is_file():
+        if self._lacks(path):
             report = evaluate_state(
                 self.cfg, self.settings, state, source,
                 self.settings.requests[request.index - 1:request.index + 1],
                 folder, f'{request.name}, evaluation')
             self._write(path, report)
         report = read_json(path)
-        if not (folder / METRICS).is_file():
+        if self._lacks(folder / METRICS):
             self._write(
                 folder / METRICS,
                 dict(
@@ -149,6 +149,14 @@ class ForgettingSequence:
             raise ForgetError(f'{path} was not made from the result of the '
                               f'request before it; {cure}')
         return state, actual
+
+    @staticmethod
+    def _lacks(path):
+        """Whether a file is not there; the same answer on every rank."""
+        lacks = not path.is_file()
+        # Nobody may write it before everybody has looked.
+        barrier()
+        return lacks
 
     @staticmethod
     def _write(path, content):
