@@ -51,7 +51,7 @@ def newest_checkpoint(folder):
             torch.load(path, map_location='cpu', weights_only=True)
             return path
         except Exception:  # whatever half a file makes torch raise
-            path.unlink()
+            path.unlink(missing_ok=True)
     return None
 
 

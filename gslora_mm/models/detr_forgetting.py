@@ -1,6 +1,7 @@
 """What makes a DETR forget: LoRA groups, trained on two streams."""
 import torch
 from mmdet.models.dense_heads import DINOHead
+from mmdet.utils import reduce_mean
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 
@@ -18,14 +19,14 @@ class DetrForgettingMixin:
     """
 
     def setup_forgetting(self, lora, method, group, aux_loss, dropout,
-                         streams):
+                         streams, forget_queries):
         """Insert LoRA, freeze the rest and print what was matched."""
         self.targets = inject_lora(self, **lora)
         freeze_base(self)
         self.groups = LoRAGroups(self, by=group)
         self.method = method
         self.aux_loss, self.dropout = aux_loss, dropout
-        self.streams = streams
+        self.streams, self.forget_queries = streams, forget_queries
         print_log(
             'LoRA inserted; everything else is frozen\n' +
             target_table(self, self.targets), 'current')
@@ -83,7 +84,7 @@ class DetrForgettingMixin:
         return {
             stream: self._terms(
                 _take_images(outputs, index[stream] or [0]), samples,
-                index[stream])
+                index[stream], stream)
             for stream in STREAMS
         }
 
@@ -95,7 +96,8 @@ class DetrForgettingMixin:
             if index[stream] or get_world_size() > 1:
                 outputs = self._head_inputs(inputs[chosen],
                                             [samples[i] for i in chosen])
-                terms[stream] = self._terms(outputs, samples, index[stream])
+                terms[stream] = self._terms(outputs, samples, index[stream],
+                                            stream)
         return terms
 
     def _head_inputs(self, inputs, samples):
@@ -108,7 +110,7 @@ class DetrForgettingMixin:
         finally:
             self.training = training
 
-    def _terms(self, head_inputs, samples, index):
+    def _terms(self, head_inputs, samples, index, stream):
         """StreamLoss of the images of a stream; None without images.
 
         Args:
@@ -116,6 +118,7 @@ class DetrForgettingMixin:
                 them; without images, for any one image.
             samples (list[DetDataSample]): The whole batch.
             index (list[int]): Their positions in it.
+            stream (str): Which stream they are of.
         """
         if not index and get_world_size() == 1:
             return None
@@ -128,10 +131,10 @@ class DetrForgettingMixin:
             terms = self._terms_fp32(
                 {k: _to_float(v)
                  for k, v in head_inputs.items()}, gt,
-                [s.metainfo for s in chosen])
+                [s.metainfo for s in chosen], stream)
         return terms if index else None
 
-    def _terms_fp32(self, head_inputs, gt, metas):
+    def _terms_fp32(self, head_inputs, gt, metas, stream):
         head = self.bbox_head
         decoded = {
             k: head_inputs.pop(k)
@@ -142,7 +145,14 @@ class DetrForgettingMixin:
             losses = head.loss_by_feat_single(
                 scores[-1], boxes[-1], batch_gt_instances=gt,
                 batch_img_metas=metas)
-            return StreamLoss([losses[0]], dict(bbox=losses[1], iou=losses[2]))
+            terms = StreamLoss([losses[0]],
+                               dict(bbox=losses[1], iou=losses[2]))
+            if stream == 'forget' and self.forget_queries == 'matched':
+                terms.classification = [
+                    matched_classification(head, scores[-1], boxes[-1], gt,
+                                           metas)
+                ]
+            return terms
         extra = {}
         if 'enc_outputs_class' in head_inputs:
             extra['enc_cls_scores'] = head_inputs['enc_outputs_class']
@@ -162,6 +172,38 @@ class DetrForgettingMixin:
     @staticmethod
     def _device_type(head_inputs):
         return head_inputs['hidden_states'].device.type
+
+
+def matched_classification(head, scores, boxes, gt, metas):
+    """Weighted classification loss of matched queries, for their own class.
+
+    The published loss of the forget stream holds every query, and raising it
+    also rewards scores for objects whose boxes were dropped from the forget
+    images. Where retained objects share nearly every image with forgotten
+    ones, that reward outweighs the rest. Here only the queries matched to
+    forgotten objects count, and of their scores only that of the object's
+    class (all classes, where a softmax ties them together).
+
+    Args:
+        head (DETRHead): The head, for its matching and its loss.
+        scores (Tensor): Logits of the last layer, (B, Q, C).
+        boxes (Tensor): Its normalised boxes cx, cy, w, h, (B, Q, 4).
+        gt (list[InstanceData]): Ground truth of the B images.
+        metas (list[dict]): Their meta information.
+
+    Returns:
+        Tensor: A scalar, averaged over the matched queries of all ranks.
+    """
+    labels, *_, count, _ = head.get_targets(
+        list(scores), list(boxes), gt, metas)
+    labels = torch.cat(labels)
+    matched = labels < head.num_classes
+    scores, labels = scores.flatten(0, 1)[matched], labels[matched]
+    if head.loss_cls.use_sigmoid:
+        scores = scores.gather(1, labels[:, None])
+        labels = torch.zeros_like(labels)
+    count = reduce_mean(scores.new_tensor([float(count)])).clamp(min=1)
+    return head.loss_cls(scores, labels, avg_factor=count)
 
 
 def _stream_index(samples):

@@ -39,7 +39,8 @@ def forgetting_detector(detector,
                         group='block',
                         aux_loss=False,
                         dropout=False,
-                        streams='fused'):
+                        streams='fused',
+                        forget_queries='all'):
     """Build an mmdet DETR that forgets classes.
 
     The result is an instance of the configured detector class with LoRA
@@ -63,6 +64,11 @@ def forgetting_detector(detector,
         streams (str): ``'fused'`` runs both streams through the network in
             one forward; ``'separate'`` in one forward each, for networks
             whose images influence each other. The losses are the same.
+        forget_queries (str): ``'all'`` raises the classification loss of all
+            queries of the forget images, background included, as published;
+            ``'matched'`` only that of the queries matched to forgotten
+            objects (see :func:`~gslora_mm.models.matched_classification`),
+            for data where forgotten and retained objects share most images.
 
     Returns:
         DetectionTransformer: The detector, LoRA initialised, all else frozen.
@@ -74,6 +80,12 @@ def forgetting_detector(detector,
     if streams not in ('fused', 'separate'):
         raise ForgetError(f"streams must be 'fused' or 'separate', not "
                           f'{streams!r}')
+    if forget_queries not in ('all', 'matched'):
+        raise ForgetError("forget_queries must be 'all' or 'matched', not "
+                          f'{forget_queries!r}')
+    if forget_queries == 'matched' and aux_loss:
+        raise ForgetError("forget_queries='matched' looks at the last layer "
+                          'only; set aux_loss=False')
     # mmdet's constructors write into their configs: without a copy, the same
     # config could not be built twice.
     cfg = copy.deepcopy(dict(detector))
@@ -92,7 +104,7 @@ def forgetting_detector(detector,
             'derived from mmdet DETRHead')
     try:
         model.setup_forgetting(lora or {}, _build_method(method), group,
-                               aux_loss, dropout, streams)
+                               aux_loss, dropout, streams, forget_queries)
     except (TypeError, ValueError) as err:
         raise ForgetError(f'LoRA cannot be inserted: {err}') from err
     return model

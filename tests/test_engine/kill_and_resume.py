@@ -53,48 +53,54 @@ class KilledRun:
         Returns:
             list[str]: Every difference from the undisturbed run.
         """
-        done, differences = 0, []
-        moments = self.rng.sample(MOMENTS, len(MOMENTS))
+        done, found = 0, []
         folder = self._next_folder()
+        # So that about two rounds see all the kills.
+        longest = self.duration * min(1, 4 / kills)
         while done < kills:
-            moment = moments[done // 2 % len(moments)] if done % 2 else None
-            where = self._kill_at(folder, moment)
-            if where is None:
-                print(f'round {self.rounds} finished before the kill',
-                      flush=True)
-                differences += self._differences(folder)
-                folder = self._next_folder()
-                if moment and moment not in ('run.json', ):
-                    # It may never come again in this order.
-                    done_moment = moments.index(moment)
-                    moments.append(moments.pop(done_moment))
+            moment = self._moment(folder) if done % 2 else None
+            where = self._kill(folder, moment, self.rng.uniform(0, longest))
+            if where:
+                done += 1
+                print(f'kill {done}/{kills}: {where}', flush=True)
                 continue
-            done += 1
-            print(f'kill {done}/{kills}: {where}', flush=True)
-        process = start(self.config, folder, self.options)
-        if process.wait():
-            return differences + [f'{folder}: resume failed with '
-                                  f'{process.returncode}']
-        return differences + self._differences(folder)
+            print(f'round {self.rounds} finished before the kill', flush=True)
+            found += differences(self.reference, folder)
+            folder = self._next_folder()
+        if start(self.config, folder, self.options).wait():
+            raise SystemExit(f'tools/train.py failed, see {folder}.log')
+        return found + list(differences(self.reference, folder))
+
+    def _moment(self, folder):
+        """A file that does not exist yet, or will again."""
+        return self.rng.choice(
+            [m for m in MOMENTS if '*' in m or not (folder / m).exists()])
 
     def _next_folder(self):
         self.rounds += 1
         return self.work_dir / f'round_{self.rounds}'
 
-    def _kill_at(self, folder, moment):
-        """Start the run and kill it; None if it ended before."""
-        known = self._files(folder, moment)
-        delay = self.rng.uniform(0, self.duration)
-        process, begin = start(self.config, folder, self.options), time.time()
-        where = None
+    def _kill(self, folder, moment, delay):
+        """Start the run and kill it; None if it ended before.
+
+        Args:
+            folder (Path): Its folder.
+            moment (str | None): Kill when such a file appears.
+            delay (float): Else, seconds after the first sign of life; now
+                and then, after the start.
+        """
+        sign = moment or ('.' if self.rng.random() < .2 else '*/*/*.log')
+        known = set() if sign == '.' else set(folder.glob(sign))
+        process, alive, where = start(self.config, folder,
+                                      self.options), None, None
         while process.poll() is None and where is None:
-            if moment is None:
-                if time.time() - begin > delay:
-                    where = f'{delay:.1f} s after its start'
-            else:
-                new = self._files(folder, moment) - known
-                if new:
-                    where = f'when {min(new).relative_to(folder)} appeared'
+            new = set(folder.glob(sign)) - known
+            if new and moment:
+                where = f'when {min(new).relative_to(folder)} appeared'
+            elif new or sign == '.':
+                alive = alive or time.time()
+                if time.time() - alive > delay:
+                    where = f'{delay:.1f} s after it began'
             time.sleep(_POLL)
         if process.poll() is not None:
             if process.returncode:
@@ -103,13 +109,6 @@ class KilledRun:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         return f'{where}; {_progress(folder)}'
-
-    @staticmethod
-    def _files(folder, moment):
-        return set(folder.glob(moment)) if moment else set()
-
-    def _differences(self, folder):
-        return list(differences(self.reference, folder))
 
 
 def start(config, folder, options=()):

@@ -32,7 +32,7 @@ def _stop_after_training(monkeypatch, config, folder):
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(request_run, '_write_artefacts', kill)
+        patch.setattr(request_run, 'write_artefacts', kill)
         with pytest.raises(Killed):
             run_sequence(config, folder, resume=True)
 
