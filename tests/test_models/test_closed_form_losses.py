@@ -215,3 +215,29 @@ def test_above_the_bound_only_the_boxes_of_forget_images_train(make_pair):
     assert all(g.any() for g in boxes_only)
     torch.testing.assert_close(above, boxes_only)
     assert not any(torch.allclose(a, b) for a, b in zip(below, boxes_only))
+
+
+@pytest.mark.parametrize('variant', ['ddetr', 'ddetr_refine', 'conditional'])
+def test_matched_queries_count_for_their_own_class_only(variant, make_pair):
+    model = make_pair(variant).wrapped
+    randomise_lora(model)
+    model.train()
+    model.forget_queries = 'matched'
+    inputs, samples = batch()
+    chosen = of_stream(inputs, samples, 'forget')
+    logits, boxes = _outputs(model, *chosen)
+    total, count = 0., 0
+    for score, box, sample in zip(logits, boxes, chosen[1]):
+        rows, _, _, labels, _ = _match(_focal_cost, score, box, sample)
+        p = _sigmoid(score)[rows, labels]
+        total += 2. * (-ALPHA * (1 - p)**GAMMA * np.log(p)).sum()
+        count += len(rows)
+    logged = model.loss(inputs, samples)
+    model.forget_queries = 'all'
+    everything = model.loss(inputs, samples)
+    np.testing.assert_allclose(
+        float(logged['forget/cls']), total / count, rtol=1e-4)
+    # The retain stream and the boxes are as they were.
+    for key in ('loss_retain', 'forget/bbox', 'forget/iou'):
+        assert float(logged[key]) == float(everything[key])
+    assert float(logged['forget/cls']) < float(everything['forget/cls'])
