@@ -1,4 +1,6 @@
 """Detections before and after forgetting, side by side."""
+import contextlib
+import io
 from pathlib import Path
 
 import cv2
@@ -30,7 +32,8 @@ def draw_before_after(test, folder, count=8, min_score=0.3):
     Returns:
         int: Number of images written.
     """
-    dataset = DATASETS.build(test.cfg.val_dataloader.dataset)
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools' chatter
+        dataset = DATASETS.build(test.cfg.val_dataloader.dataset)
     base, _ = load_plain_state(test.base)
     models = [_model(test.cfg, s) for s in (base, test.state)]
     forgotten = {*test.request.forgotten, *test.request.classes}
@@ -86,9 +89,19 @@ def _panel(path, title, found, classes, forgotten, min_score):
         colour = _FORGOTTEN if name in forgotten else _KEPT
         x1, y1, x2, y2 = box.round().astype(int).tolist()
         cv2.rectangle(image, (x1, y1), (x2, y2), colour, 2)
-        cv2.putText(image, f'{name} {score:.2f}', (x1 + 2, max(y1 - 4, 10)),
-                    cv2.FONT_HERSHEY_SIMPLEX, .42, colour, 1, cv2.LINE_AA)
+        _label(image, f'{name} {score:.2f}', x1, y1, colour)
     bar = np.full((_BAR, image.shape[1], 3), 255, np.uint8)
     cv2.putText(bar, title, (4, 16), cv2.FONT_HERSHEY_SIMPLEX, .5, (0, 0, 0),
                 1, cv2.LINE_AA)
     return np.concatenate([bar, image])
+
+
+def _label(image, text, x, y, colour):
+    """White text on a bar in the colour of its box, inside the image."""
+    font, size = cv2.FONT_HERSHEY_SIMPLEX, .42
+    (width, height), below = cv2.getTextSize(text, font, size, 1)
+    y = max(y, height + below)
+    x = max(0, min(x, image.shape[1] - width))
+    cv2.rectangle(image, (x, y - height - below), (x + width, y), colour, -1)
+    cv2.putText(image, text, (x, y - below // 2 - 1), font, size,
+                (255, 255, 255), 1, cv2.LINE_AA)

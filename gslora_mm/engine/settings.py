@@ -7,12 +7,15 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DATASETS, init_default_scope
 
 from ..datasets.requests import parse_requests
+from ..lora.groups import GROUPINGS
 from ..utils import ForgetError
-from .config_checks import check_types
+from .config_checks import check_number, check_types
 
 _KEYS = ('requests', 'lora', 'group', 'method', 'model', 'data', 'max_loss')
 _DATA_KEYS = ('ratio', 'shots', 'shots_per_class', 'stratified',
               'count_crowd', 'forget_per_batch', 'epoch_batches')
+_LORA_KEYS = ('rank', 'alpha', 'position', 'include', 'exclude')
+_MODEL_KEYS = ('aux_loss', 'dropout', 'streams')
 # What may differ between a run and its continuation.
 _FREE_KEYS = ('work_dir', 'launcher', 'resume', 'log_level', 'env_cfg',
               'experiment_name', 'visualizer', 'vis_backends', 'filename',
@@ -46,12 +49,14 @@ def read_config(path, options=None):
         if options:
             cfg.merge_from_dict(options)
     except FileNotFoundError as err:
-        raise ForgetError(f'config {path} cannot be read: {err}') from err
+        raise ForgetError(f'config {path} cannot be read: no file '
+                          f'{err.filename}; correct the path') from err
     except (SyntaxError, KeyError, TypeError, AttributeError, ImportError,
             ValueError, OSError, AssertionError, IndexError) as err:
         reason = str(err).strip().splitlines() or ['']
         raise ForgetError(f'config {path} cannot be read: '
-                          f'{type(err).__name__}: {reason[0]}') from err
+                          f'{type(err).__name__}: {reason[0]}; correct the '
+                          'config or --cfg-options') from err
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     return cfg
 
@@ -142,12 +147,22 @@ class ForgetSettings:
         check_types(cfg)
         section = _plain(ConfigDict(cfg.forget))
         _refuse_unknown('forget', section, _KEYS)
-        _refuse_unknown('forget.data', section.get('data', {}), _DATA_KEYS)
+        for key, known in (('data', _DATA_KEYS), ('lora', _LORA_KEYS),
+                           ('model', _MODEL_KEYS)):
+            _refuse_unknown(f'forget.{key}', section.get(key, {}), known)
+        if section.get('group', 'block') not in GROUPINGS:
+            raise ForgetError(f'forget.group is {section["group"]!r}; it must '
+                              f'be one of {", ".join(GROUPINGS)}')
         for key in ('requests', 'method'):
             if key not in section:
                 raise ForgetError(f'forget.{key} is missing in the config')
         classes = class_names(cfg)
         requests = parse_requests(section['requests'], classes)
+        for request in requests:
+            check_number(f'max_epochs of {request.name}',
+                         request.options.get('max_epochs'), int, 1)
+            check_number(f'lr of {request.name}', request.options.get('lr'),
+                         float, 0)
         method = section['method']
         if not isinstance(method, dict) or 'type' not in method:
             raise ForgetError("forget.method must be a dict with 'type', e.g."

@@ -30,6 +30,10 @@ def load_any_state(checkpoint, adapter=None):
         return state, meta.get('gslora', {})
     try:
         weights, about = load_adapter(adapter)
+    except ValueError as err:
+        raise ForgetError(f'{err}; give the adapter.safetensors of a '
+                          'request') from err
+    try:
         state = merge_state_dict(
             state, weights, about.get('scaling', {}),
             base_fingerprint=about.get('base_fingerprint'))
@@ -65,8 +69,8 @@ class CheckpointTest:
         index = about.get('request') if request is None else request
         index = count if index is None else index
         if not 1 <= index <= count:
-            raise ForgetError(f'--request {index}: the config has requests 1 '
-                              f'to {count}')
+            raise ForgetError(f'there is no request {index}; the config has '
+                              f'requests 1 to {count}, choose with --request')
         self.request = self.settings.requests[index - 1]
         self.base = base or cfg.get('load_from')
         self.base_report = self._known_base_report(checkpoint)

@@ -53,7 +53,8 @@ def read_json(path):
     except OSError as err:
         raise ForgetError(f'cannot read {path}: {err.strerror}') from err
     except (UnicodeDecodeError, json.JSONDecodeError) as err:
-        raise ForgetError(f'{path} is damaged, no valid JSON ({err})') from err
+        raise ForgetError(f'{path} is damaged, no valid JSON ({err}); restore '
+                          'or remove it') from err
 
 
 def _is_write_failure(err):

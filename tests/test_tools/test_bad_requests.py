@@ -18,14 +18,15 @@ BAD_OPTIONS = [
     (requests('7'), 'requests must be a list', 'int'),
     ('forget.bta=3', 'forget.bta is unknown', 'requests'),
     ('forget.data.ration=0.1', 'forget.data.ration is unknown', 'ratio'),
-    ('forget.lora.rnk=4', 'rnk', 'correct'),
+    ('forget.lora.rnk=4', 'forget.lora.rnk is unknown', 'rank'),
     ('forget.method.betta=4', 'betta', 'correct'),
     ('forget.method.type=GSLora', 'GSLora', 'forget.method'),
     ('forget.method.beta=[.1,.2,.3]', 'lists 3 values for 2 requests',
      'one per request'),
     ('forget.method.beta=[.1,much]', 'beta', "'much'"),
     ('forget.method.mode=fast', 'mode', 'proximal'),
-    ('forget.group=layer', 'layer', 'block'),
+    ('forget.model.aux=1', 'forget.model.aux is unknown', 'aux_loss'),
+    ('forget.group=layer', "forget.group is 'layer'", 'block'),
     ('forget.lora.include=nowhere', 'nowhere', 'LoRA'),
     ('forget=3', 'forget is 3', 'section'),
     ('forget.data=x', "forget.data is 'x'", 'section'),
@@ -108,7 +109,7 @@ def test_request_number_of_the_test_tool(config, run):
     merged = run / 'request_01/merged.pth'
     for number in (0, 3):
         message = error_of('test', config, merged, '--request', number)
-        assert f'--request {number}: the config has requests 1 to 2' in message
+        assert f'no request {number}; the config has requests 1 to 2' in message
 
 
 def test_real_process_names_the_nearest_class(config, tmp_path):

@@ -28,7 +28,7 @@ def broken_loss(monkeypatch):
     return broken
 
 
-@pytest.mark.parametrize('value', [float('nan'), float('inf'), 1e6])
+@pytest.mark.parametrize('value', [float('nan'), 1e6])
 def test_loss_names_request_iteration_and_term(config, half, broken_loss,
                                                value):
     broken_loss(value)

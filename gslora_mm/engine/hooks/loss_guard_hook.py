@@ -33,7 +33,9 @@ class LossGuardHook(Hook):
         Raises:
             ForgetError: Naming request, iteration and term.
         """
-        for term, value in (outputs or {}).items():
+        # The sum comes last: it shows less than the term at fault.
+        for term, value in sorted((outputs or {}).items(),
+                                  key=lambda item: item[0] == 'loss'):
             value = float(torch.as_tensor(value).detach())
             if not math.isfinite(value) or abs(value) > self.limit:
                 raise ForgetError(
