@@ -60,7 +60,8 @@ def test_annotation_that_refers_to_nothing(own_data, tmp_path, key, value,
 
 
 def test_annotation_without_a_box(own_data, tmp_path):
-    path = edit(own_data, lambda content: content['annotations'][3].pop('bbox'))
+    path = edit(own_data,
+                lambda content: content['annotations'][3].pop('bbox'))
     message = train(own_data, tmp_path)
     assert str(path) in message and "'bbox'" in message
 

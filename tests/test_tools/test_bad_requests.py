@@ -109,7 +109,7 @@ def test_request_number_of_the_test_tool(config, run):
     merged = run / 'request_01/merged.pth'
     for number in (0, 3):
         message = error_of('test', config, merged, '--request', number)
-        assert f'no request {number}; the config has requests 1 to 2' in message
+        assert f'no request {number}; the config has requests 1' in message
 
 
 def test_real_process_names_the_nearest_class(config, tmp_path):
