@@ -10,7 +10,9 @@ from gslora_mm.lora import reset_lora
 
 @lru_cache(maxsize=None)
 def _built(variant):
-    plain = plain_detector(variant)
+    # Frozen, as in use: with several threads torch multiplies by weights that
+    # want no gradient in another kernel, whose last bit differs.
+    plain = plain_detector(variant).requires_grad_(False)
     wrapped = build_forgetting(variant)
     state = {k: v.clone() for k, v in plain.state_dict().items()}
     return SimpleNamespace(
