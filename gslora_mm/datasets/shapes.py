@@ -14,6 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..utils.errors import ForgetError
+
 SHAPES = ('circle', 'ellipse', 'ring', 'semicircle', 'crescent', 'triangle',
           'square', 'rectangle', 'pentagon', 'hexagon', 'star', 'cross',
           'arrow', 'heart', 'drop')
@@ -230,6 +232,9 @@ def ensure_shapes(root, num_train=4000, num_val=500, seed=0, size=128):
 
     Returns:
         Path: ``root``.
+
+    Raises:
+        ForgetError: If ``root`` holds anything but a generated set.
     """
     root = Path(root)
     recipe = dict(
@@ -237,6 +242,10 @@ def ensure_shapes(root, num_train=4000, num_val=500, seed=0, size=128):
     stamp = root / 'recipe.json'
     if stamp.is_file() and json.loads(stamp.read_text()) == recipe:
         return root
+    if root.exists() and not stamp.is_file() and any(root.iterdir()):
+        raise ForgetError(f'{root} holds something else than the generated '
+                          'shapes, which would replace it; choose another '
+                          'data_root')
     root.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f'.{root.name}-', dir=root.parent))
     try:

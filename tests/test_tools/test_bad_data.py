@@ -102,3 +102,15 @@ def test_corrupt_training_image(own_data, tmp_path, run, workers):
                     f'train_dataloader.num_workers={workers}')
     assert f'cannot read the image {own_data.root}/train/' in message
     assert 'replace the file' in message and 'train.json' in message
+
+
+def test_own_data_is_never_replaced_by_generated_data(config, tmp_path):
+    """The config generates its data; the user names a folder of theirs."""
+    photo = tmp_path / 'mine/photo.jpg'
+    photo.parent.mkdir()
+    photo.write_bytes(b'dear to me')
+    message = error_of(
+        'train', config, '--work-dir', tmp_path / 'out', '--cfg-options',
+        f'train_dataloader.dataset.data_root={photo.parent}')
+    assert f'{photo.parent} holds something else' in message
+    assert photo.read_bytes() == b'dear to me'
