@@ -40,7 +40,12 @@ class KilledRun:
         seed (int): Seed of the moments.
     """
 
-    def __init__(self, config, work_dir, reference, duration, options=(),
+    def __init__(self,
+                 config,
+                 work_dir,
+                 reference,
+                 duration,
+                 options=(),
                  seed=0):
         self.config, self.options = config, list(options)
         self.work_dir, self.reference = Path(work_dir), Path(reference)
@@ -94,7 +99,7 @@ class KilledRun:
         process, alive, where = start(self.config, folder,
                                       self.options), None, None
         while process.poll() is None and where is None:
-            new = set(folder.glob(sign)) - known
+            new = set() if sign == '.' else set(folder.glob(sign)) - known
             if new and moment:
                 where = f'when {min(new).relative_to(folder)} appeared'
             elif new or sign == '.':
@@ -117,8 +122,10 @@ def start(config, folder, options=()):
     Returns:
         Popen: The process, leader of a group of its own.
     """
-    command = [sys.executable, REPO / 'tools/train.py', config, '--work-dir',
-               folder, '--resume']
+    command = [
+        sys.executable, REPO / 'tools/train.py', config, '--work-dir', folder,
+        '--resume'
+    ]
     if options:
         command += ['--cfg-options', *options]
     env = dict(os.environ)
@@ -126,9 +133,12 @@ def start(config, folder, options=()):
         filter(None, [str(REPO), env.get('PYTHONPATH')]))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(f'{folder}.log', 'a') as log:
-        return subprocess.Popen(
-            [str(part) for part in command], cwd=REPO, env=env, stdout=log,
-            stderr=log, start_new_session=True)
+        return subprocess.Popen([str(part) for part in command],
+                                cwd=REPO,
+                                env=env,
+                                stdout=log,
+                                stderr=log,
+                                start_new_session=True)
 
 
 def differences(reference, folder):
@@ -140,8 +150,9 @@ def differences(reference, folder):
     for expected in sorted(Path(reference).glob('request_*/metrics.json')):
         request = expected.parent.name
         for name in COMPARED:
-            one, two = (json.loads((Path(f) / request / name).read_text())
-                        for f in (reference, folder))
+            one, two = (
+                json.loads((Path(f) / request / name).read_text())
+                for f in (reference, folder))
             if one != two:
                 yield f'{folder}/{request}/{name}'
         one, two = (_weights(Path(f) / request) for f in (reference, folder))
@@ -186,8 +197,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('config')
     parser.add_argument('--kills', type=int, default=10)
-    parser.add_argument('--work-dir', type=Path, required=True,
-                        help='a folder that does not exist yet')
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        required=True,
+        help='a folder that does not exist yet')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--cfg-options', nargs='+', default=[])
     args = parser.parse_args()
