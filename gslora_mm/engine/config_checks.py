@@ -2,10 +2,9 @@
 from ..utils import ForgetError
 
 _SECTIONS = ('forget', 'forget.data', 'forget.lora', 'forget.model', 'model',
-             'model.bbox_head', 'train_dataloader',
-             'train_dataloader.dataset', 'val_dataloader',
-             'val_dataloader.dataset', 'train_cfg', 'optim_wrapper',
-             'optim_wrapper.optimizer')
+             'model.bbox_head', 'train_dataloader', 'train_dataloader.dataset',
+             'val_dataloader', 'val_dataloader.dataset', 'train_cfg',
+             'optim_wrapper', 'optim_wrapper.optimizer')
 # Dotted key: kind of number, and the smallest one that makes sense.
 _NUMBERS = {
     'train_dataloader.batch_size': (int, 2),
@@ -54,8 +53,8 @@ def check_number(key, value, kind, least):
     if value is None:
         return
     kinds = (int, ) if kind is int else (int, float)
-    if isinstance(value, bool) or not isinstance(
-            value, kinds) or not value >= least:
+    if isinstance(value,
+                  bool) or not isinstance(value, kinds) or not value >= least:
         raise ForgetError(
             f'{key} is {value!r}; it must be {_WORDS[kind]} >= {least}')
 

@@ -22,6 +22,6 @@ class CfgOptions(DictAction):
             try:
                 super().__call__(parser, namespace, [text], option_string)
             except AssertionError as err:
-                raise ForgetError(f'{option_string} {text!r}: {err}; quote '
-                                  'the whole option and close every bracket'
-                                  ) from err
+                raise ForgetError(
+                    f'{option_string} {text!r}: {err}; quote '
+                    'the whole option and close every bracket') from err

@@ -6,6 +6,7 @@ import pytest
 
 from gslora_mm.datasets import SHAPES, ShapesDataset, ensure_shapes
 from gslora_mm.datasets.shapes import draw_scene
+from gslora_mm.utils import ForgetError
 
 RECIPE = dict(num_train=12, num_val=5)
 
@@ -65,13 +66,15 @@ def test_a_whole_set_is_left_alone(shapes):
     assert (shapes / 'train').stat().st_mtime_ns == before
 
 
-def test_a_half_written_set_is_repaired(shapes, tmp_path):
-    broken = tmp_path / 'broken'
-    (broken / 'train').mkdir(parents=True)
-    (broken / 'train' / '00000.jpg').write_bytes(b'')
-    ensure_shapes(broken, **RECIPE)
-    assert content_of(broken) == content_of(shapes)
-    assert [p.name for p in tmp_path.iterdir()] == ['broken']
+def test_data_of_another_kind_is_never_replaced(tmp_path):
+    """A data set of the user's own may have the very same layout."""
+    image = tmp_path / 'own/train/00000.jpg'
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b'mine')
+    with pytest.raises(ForgetError, match='choose another data_root'):
+        ensure_shapes(tmp_path / 'own', **RECIPE)
+    assert image.read_bytes() == b'mine'
+    assert [p.name for p in tmp_path.iterdir()] == ['own']
 
 
 def test_a_set_of_another_recipe_is_replaced(tmp_path):

@@ -31,10 +31,7 @@ def main():
     found = []
     for image in images:
         instances = inference_detector(model, image).pred_instances
-        found.append({
-            k: instances[k]
-            for k in ('bboxes', 'scores', 'labels')
-        })
+        found.append({k: instances[k] for k in ('bboxes', 'scores', 'labels')})
     assert not any(m.startswith('gslora_mm') for m in sys.modules)
     torch.save(found, out)
 

@@ -32,8 +32,7 @@ def test_merged_checkpoint_detects_the_same_in_plain_mmdet(
         assert len(one['scores'])
         assert torch.equal(one['labels'], two['labels'])
         for key in ('bboxes', 'scores'):
-            torch.testing.assert_close(
-                one[key], two[key], rtol=0, atol=1e-5)
+            torch.testing.assert_close(one[key], two[key], rtol=0, atol=1e-5)
     # The LoRA weights matter: without them other detections come out.
     for name, param in wrapped.named_parameters():
         if name.endswith('lora_B'):
@@ -60,7 +59,11 @@ def _detect_alone(config, checkpoint, folder, images):
     out = folder / 'found.pt'
     done = subprocess.run(
         [sys.executable, SCRIPT, config, checkpoint, out, *images],
-        cwd=folder, env=env, capture_output=True, text=True, timeout=600)
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=600)
     assert done.returncode == 0, done.stderr
     return torch.load(out)
 
@@ -77,7 +80,10 @@ def _wrapped(whole, base, adapter):
     model.init_weights()
     weights, about = load_adapter(adapter)
     state = torch.load(base, weights_only=True)['state_dict']
-    missing, unexpected = model.load_state_dict({**state, **weights},
+    missing, unexpected = model.load_state_dict({
+        **state,
+        **weights
+    },
                                                 strict=False)
     assert not unexpected
     # Zero groups are left out of the file.

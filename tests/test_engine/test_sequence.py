@@ -107,8 +107,8 @@ def test_zero_groups_keep_every_bit(run, base, index):
     assert kinds[True] and kinds[False]
     assert about['zero_groups'] == kinds[True]
     assert report['zero_groups'] == len(kinds[True])
-    assert report['adapter_bytes'] == (
-        folder / 'adapter.safetensors').stat().st_size
+    assert report['adapter_bytes'] == (folder /
+                                       'adapter.safetensors').stat().st_size
 
 
 def test_summary_holds_the_metrics(run):
@@ -140,10 +140,10 @@ def test_metrics_compare_with_the_right_models(run):
     assert first['AP_f_base'] == sum(base[c] for c in REQUESTS[0]) / 2
     assert second['AP_f_base'] == sum(base[c] for c in REQUESTS[1]) / 2
     after_first = first['per_class']
-    assert second['AP_f_before'] == sum(
-        after_first[c] for c in REQUESTS[1]) / 2
-    assert second['AP_o'] == sum(
-        second['per_class'][c] for c in REQUESTS[0]) / 2
+    assert second['AP_f_before'] == sum(after_first[c]
+                                        for c in REQUESTS[1]) / 2
+    assert second['AP_o'] == sum(second['per_class'][c]
+                                 for c in REQUESTS[0]) / 2
     assert first['AP_o'] is None
 
 

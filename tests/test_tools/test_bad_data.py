@@ -46,10 +46,10 @@ def test_annotation_file_of_another_kind(own_data, tmp_path):
     assert f'{path} is not a COCO detection file' in train(own_data, tmp_path)
 
 
-@pytest.mark.parametrize('key,value,culprit', [
-    ('category_id', 99, 'the unknown category 99'),
-    ('image_id', 1234, 'image 1234'),
-    ('bbox', [1, 2, 3], 'no box of four numbers')])
+@pytest.mark.parametrize('key,value,culprit',
+                         [('category_id', 99, 'the unknown category 99'),
+                          ('image_id', 1234, 'image 1234'),
+                          ('bbox', [1, 2, 3], 'no box of four numbers')])
 def test_annotation_that_refers_to_nothing(own_data, tmp_path, key, value,
                                            culprit):
     path = edit(own_data,
@@ -109,8 +109,8 @@ def test_own_data_is_never_replaced_by_generated_data(config, tmp_path):
     photo = tmp_path / 'mine/photo.jpg'
     photo.parent.mkdir()
     photo.write_bytes(b'dear to me')
-    message = error_of(
-        'train', config, '--work-dir', tmp_path / 'out', '--cfg-options',
-        f'train_dataloader.dataset.data_root={photo.parent}')
+    message = error_of('train', config, '--work-dir', tmp_path / 'out',
+                       '--cfg-options',
+                       f'train_dataloader.dataset.data_root={photo.parent}')
     assert f'{photo.parent} holds something else' in message
     assert photo.read_bytes() == b'dear to me'

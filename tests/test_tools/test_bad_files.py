@@ -91,7 +91,8 @@ def test_checkpoint_with_code_in_it(config, tmp_path):
 
 @pytest.mark.parametrize('content', [
     b'', b'no checkpoint', b'\x80\x04', b'\x80\x02]q\x00.', b'PK\x03\x04junk',
-    bytes(range(256)), b'(((((((', b'ttttt.', b'c\n\n.'])
+    bytes(range(256)), b'(((((((', b'ttttt.', b'c\n\n.'
+])
 def test_file_that_is_no_checkpoint(config, tmp_path, content):
     path = tmp_path / 'text.pth'
     path.write_bytes(content)
@@ -117,9 +118,10 @@ def test_adapter_for_another_base(config, run):
     assert 'give the base that it was trained on' in message
 
 
-@pytest.mark.parametrize('damage,culprit', [
-    (lambda b: b[:-40], 'no safetensors adapter'),
-    (lambda b: b'junk', 'no safetensors adapter'), (None, 'does not exist')])
+@pytest.mark.parametrize('damage,culprit',
+                         [(lambda b: b[:-40], 'no safetensors adapter'),
+                          (lambda b: b'junk', 'no safetensors adapter'),
+                          (None, 'does not exist')])
 def test_damaged_adapter(config, run, base, tmp_path, damage, culprit):
     path = tmp_path / 'adapter.safetensors'
     if damage:
@@ -154,8 +156,8 @@ def test_work_dir_of_another_config(config, run):
 def test_work_dir_of_another_base(config, run, base, tmp_path):
     """The same file name with other content."""
     shutil.copy(base, tmp_path / 'base.pth')
-    own = write_config(tmp_path / 'own.py',
-                       load_from=str(tmp_path / 'base.pth'))
+    own = write_config(
+        tmp_path / 'own.py', load_from=str(tmp_path / 'base.pth'))
     copy = tmp_path / 'run'
     shutil.copytree(run, copy)
     record = (copy / 'run.json').read_text()
@@ -232,8 +234,8 @@ def test_full_disk(config, run, half, mount):
     ballast.unlink()
     assert call('train', config, '--work-dir', out, '--resume') is None
     for name in ('metrics.json', 'report.json'):
-        assert (out / 'request_02' / name).read_text() == (
-            run / 'request_02' / name).read_text()
+        assert (out / 'request_02' / name).read_text() == (run / 'request_02' /
+                                                           name).read_text()
 
 
 def test_disk_full_while_saving(config, half, monkeypatch):

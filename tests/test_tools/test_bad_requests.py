@@ -55,8 +55,8 @@ BAD_OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize('option,culprit,cure', BAD_OPTIONS,
-                         ids=[o[0] for o in BAD_OPTIONS])
+@pytest.mark.parametrize(
+    'option,culprit,cure', BAD_OPTIONS, ids=[o[0] for o in BAD_OPTIONS])
 def test_bad_option(config, tmp_path, option, culprit, cure):
     message = error_of('train', config, '--work-dir', tmp_path / 'out',
                        '--cfg-options', option)
@@ -81,9 +81,8 @@ def test_ratio_that_leaves_a_class_without_images(config, tmp_path):
 
 
 def test_option_of_a_late_request_is_checked_first(config, tmp_path):
-    message = error_of(
-        'train', config, '--work-dir', tmp_path / 'out', '--cfg-options',
-        'forget.method.beta=[0.2,-1]')
+    message = error_of('train', config, '--work-dir', tmp_path / 'out',
+                       '--cfg-options', 'forget.method.beta=[0.2,-1]')
     assert 'beta of GSLoRA must be a number >= 0, not -1' in message
     assert not (tmp_path / 'out').exists()
 
@@ -95,9 +94,11 @@ def test_amp_without_gpu(config, tmp_path, monkeypatch):
                        '--amp')
 
 
-@pytest.mark.parametrize('content,culprit', [
-    (None, 'nowhere.py'), ('model = dict(', 'SyntaxError'),
-    ("_base_ = './gone.py'", 'gone.py'), ('x = 1', "no 'forget' section")])
+@pytest.mark.parametrize('content,culprit',
+                         [(None, 'nowhere.py'),
+                          ('model = dict(', 'SyntaxError'),
+                          ("_base_ = './gone.py'", 'gone.py'),
+                          ('x = 1', "no 'forget' section")])
 def test_bad_config_file(tmp_path, content, culprit):
     path = tmp_path / ('nowhere.py' if content is None else 'bad.py')
     if content is not None:

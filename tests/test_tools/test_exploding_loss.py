@@ -44,10 +44,10 @@ def test_loss_names_request_iteration_and_term(config, half, broken_loss,
 
 
 def test_huge_learning_rate(tmp_path, config, run):
-    message = error_of(
-        'train', config, '--work-dir', tmp_path / 'out', '--cfg-options',
-        'optim_wrapper.optimizer.lr=1e6', 'forget.method.sparsity_start=9',
-        'forget.requests=[[circle,star]]')
+    message = error_of('train', config, '--work-dir', tmp_path / 'out',
+                       '--cfg-options', 'optim_wrapper.optimizer.lr=1e6',
+                       'forget.method.sparsity_start=9',
+                       'forget.requests=[[circle,star]]')
     assert 'request_01, iteration ' in message
     assert 'training stopped' in message and 'learning rate' in message
     assert not list((tmp_path / 'out').rglob('merged.pth'))

@@ -73,8 +73,8 @@ def test_other_classes_are_not_compared_with_the_cached_base(
 
 def test_drawings(config, run, tmp_path):
     call('test', config, run / 'request_01/merged.pth', '--work-dir',
-         tmp_path / 'logs', '--show-dir', tmp_path / 'drawn', '--show-num',
-         3, '--show-score', 0.0)
+         tmp_path / 'logs', '--show-dir', tmp_path / 'drawn', '--show-num', 3,
+         '--show-score', 0.0)
     drawn = sorted((tmp_path / 'drawn').glob('*.png'))
     assert len(drawn) == 3
     height, width, _ = cv2.imread(str(drawn[0])).shape

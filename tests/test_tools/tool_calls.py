@@ -17,8 +17,8 @@ def call(tool, *args):
         None if it ends well.
     """
     from gslora_mm.utils.tool import run_tool
-    spec = importlib.util.spec_from_file_location(
-        f'tool_{tool}', REPO / f'tools/{tool}.py')
+    spec = importlib.util.spec_from_file_location(f'tool_{tool}',
+                                                  REPO / f'tools/{tool}.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     argv = [f'{tool}.py', *map(str, args)]
@@ -58,4 +58,8 @@ def process(tool, *args, cwd=REPO):
         filter(None, [str(REPO), env.get('PYTHONPATH')]))
     return subprocess.run(
         [sys.executable, REPO / f'tools/{tool}.py', *map(str, args)],
-        cwd=cwd, env=env, capture_output=True, text=True, timeout=900)
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=900)
