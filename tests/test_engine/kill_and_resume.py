@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
+# By hand it also runs where the package is not installed.
+sys.path.insert(0, str(REPO))
 # Where a kill hurts; names with a leading dot are files half written.
 MOMENTS = ('run.json', 'base/report.json', 'request_*/subset.json',
            'request_*/epoch_1.pth', 'request_*/epoch_2.pth',
