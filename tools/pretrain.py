@@ -12,7 +12,7 @@ quiet_libraries()
 
 def parse_args():
     """Arguments as in mmdet's tools/train.py, plus ``--out``."""
-    from mmengine.config import DictAction
+    from gslora_mm.utils.cfg_options import CfgOptions
     parser = argparse.ArgumentParser(description='Train a base model.')
     parser.add_argument('config', help='config file')
     parser.add_argument(
@@ -23,7 +23,7 @@ def parse_args():
         '--out',
         help='write the final weights, without optimizer state, to this '
         'file; default <work-dir>/base.pth')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions,
                         help='override config keys, key=value')
     parser.add_argument(
         '--launcher',

@@ -1,5 +1,5 @@
 # A Deformable DETR that trains on two CPU cores: ResNet-18 at 3/8 width,
-# 3 + 3 layers of width 128, 30 queries, box refinement. 2.6 M parameters.
+# 3 + 3 layers of width 128, 30 queries, box refinement. 2.8 M parameters.
 model = dict(
     _scope_='mmdet',
     type='DeformableDETR',
