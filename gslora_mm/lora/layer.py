@@ -88,8 +88,14 @@ class LoRALinear(nn.Linear):
         out = F.linear(x, self.weight, self.bias)
         if self.merged or not self.enabled:
             return out
-        low = F.linear(F.linear(x, self.lora_A), self.lora_B)
-        return out + self.scaling * low
+        low = F.linear(x, self.lora_A)
+        # One kernel that scales, multiplies and adds: as separate operations
+        # these would write three more tensors of the size of the output.
+        return torch.addmm(
+            out.reshape(-1, self.out_features),
+            low.reshape(-1, self.rank),
+            self.lora_B.t(),
+            alpha=self.scaling).reshape(out.shape)
 
     def delta_weight(self):
         """Return the weight change ``alpha/r B A``, shape (out, in)."""

@@ -80,10 +80,10 @@ class DetrForgettingMixin:
                                   self.groups)
 
     def _fused_terms(self, inputs, samples, index):
-        outputs = self._head_inputs(inputs, samples)
+        predictions = self._predictions(inputs, samples)
         return {
             stream: self._terms(
-                _take_images(outputs, index[stream] or [0]), samples,
+                _take_images(predictions, index[stream] or [0]), samples,
                 index[stream], stream)
             for stream in STREAMS
         }
@@ -94,28 +94,50 @@ class DetrForgettingMixin:
             chosen = index[stream] or [0]
             terms[stream] = None
             if index[stream] or get_world_size() > 1:
-                outputs = self._head_inputs(inputs[chosen],
-                                            [samples[i] for i in chosen])
-                terms[stream] = self._terms(outputs, samples, index[stream],
-                                            stream)
+                predictions = self._predictions(inputs[chosen],
+                                                [samples[i] for i in chosen])
+                terms[stream] = self._terms(predictions, samples,
+                                            index[stream], stream)
         return terms
 
-    def _head_inputs(self, inputs, samples):
+    def _predictions(self, inputs, samples):
+        """What the head predicts for some images, in full precision.
+
+        Args:
+            inputs (Tensor): Images of shape (B, 3, H, W).
+            samples (list[DetDataSample]): Their samples.
+
+        Returns:
+            dict: ``scores`` (L, B, Q, C) and ``boxes`` (L, B, Q, 4) of the
+            supervised decoder layers, and what else the detector gives its
+            loss (encoder proposals, denoising queries).
+        """
         features = self.extract_feat(inputs)
         # Encoder proposals and denoising queries are made for auxiliary
         # losses alone, by a detector that believes to be in training.
         training, self.training = self.training, self.aux_loss
         try:
-            return self.forward_transformer(features, samples)
+            outputs = self.forward_transformer(features, samples)
         finally:
             self.training = training
+        # The Hungarian costs overflow in half precision.
+        with torch.autocast(inputs.device.type, enabled=False):
+            outputs = {k: _to_float(v) for k, v in outputs.items()}
+            decoded = {
+                k: outputs.pop(k)
+                for k in ('hidden_states', 'references') if k in outputs
+            }
+            scores, boxes = self.bbox_head(**decoded)
+        if not self.aux_loss:
+            return dict(scores=scores[-1:], boxes=boxes[-1:])
+        return dict(scores=scores, boxes=boxes, **outputs)
 
-    def _terms(self, head_inputs, samples, index, stream):
+    def _terms(self, predictions, samples, index, stream):
         """StreamLoss of the images of a stream; None without images.
 
         Args:
-            head_inputs (dict): What ``forward_transformer`` returned for
-                them; without images, for any one image.
+            predictions (dict): Of these images, see :meth:`_predictions`;
+                without images, of any one image.
             samples (list[DetDataSample]): The whole batch.
             index (list[int]): Their positions in it.
             stream (str): Which stream they are of.
@@ -126,52 +148,43 @@ class DetrForgettingMixin:
         # mmdet averages the number of boxes over all ranks. A rank without
         # images of the stream must take part, or the others wait for ever.
         gt = [s.gt_instances if index else s.gt_instances[:0] for s in chosen]
-        # The Hungarian costs overflow in half precision.
-        with torch.autocast(self._device_type(head_inputs), enabled=False):
-            terms = self._terms_fp32(
-                {k: _to_float(v)
-                 for k, v in head_inputs.items()}, gt,
-                [s.metainfo for s in chosen], stream)
+        metas = [s.metainfo for s in chosen]
+        supervise = (
+            self._all_layers_terms
+            if self.aux_loss else self._last_layer_terms)
+        with torch.autocast(predictions['scores'].device.type, enabled=False):
+            terms = supervise(predictions, gt, metas, stream)
         return terms if index else None
 
-    def _terms_fp32(self, head_inputs, gt, metas, stream):
+    def _last_layer_terms(self, predictions, gt, metas, stream):
         head = self.bbox_head
-        decoded = {
-            k: head_inputs.pop(k)
-            for k in ('hidden_states', 'references') if k in head_inputs
-        }
-        scores, boxes = head(**decoded)
-        if not self.aux_loss:
-            losses = head.loss_by_feat_single(
-                scores[-1], boxes[-1], batch_gt_instances=gt,
-                batch_img_metas=metas)
-            terms = StreamLoss([losses[0]],
-                               dict(bbox=losses[1], iou=losses[2]))
-            if stream == 'forget' and self.forget_queries == 'matched':
-                terms.classification = [
-                    matched_classification(head, scores[-1], boxes[-1], gt,
-                                           metas)
-                ]
-            return terms
+        scores, boxes = predictions['scores'][-1], predictions['boxes'][-1]
+        losses = head.loss_by_feat_single(
+            scores, boxes, batch_gt_instances=gt, batch_img_metas=metas)
+        terms = StreamLoss([losses[0]], dict(bbox=losses[1], iou=losses[2]))
+        if stream == 'forget' and self.forget_queries == 'matched':
+            terms.classification = [
+                matched_classification(head, scores, boxes, gt, metas)
+            ]
+        return terms
+
+    def _all_layers_terms(self, predictions, gt, metas, stream):
         extra = {}
-        if 'enc_outputs_class' in head_inputs:
-            extra['enc_cls_scores'] = head_inputs['enc_outputs_class']
-            extra['enc_bbox_preds'] = head_inputs['enc_outputs_coord']
-        if 'dn_meta' in head_inputs:
-            extra['dn_meta'] = head_inputs['dn_meta']
-        losses = head.loss_by_feat(
-            scores,
-            boxes,
+        if 'enc_outputs_class' in predictions:
+            extra['enc_cls_scores'] = predictions['enc_outputs_class']
+            extra['enc_bbox_preds'] = predictions['enc_outputs_coord']
+        if 'dn_meta' in predictions:
+            extra['dn_meta'] = predictions['dn_meta']
+        losses = self.bbox_head.loss_by_feat(
+            predictions['scores'],
+            predictions['boxes'],
             batch_gt_instances=gt,
             batch_img_metas=metas,
             **extra)
         # DINO scores classes in the encoder, Deformable DETR only objects.
-        agnostic = () if isinstance(head, DINOHead) else ('enc_loss_cls', )
+        agnostic = () if isinstance(self.bbox_head,
+                                    DINOHead) else ('enc_loss_cls', )
         return StreamLoss.from_mmdet(losses, agnostic)
-
-    @staticmethod
-    def _device_type(head_inputs):
-        return head_inputs['hidden_states'].device.type
 
 
 def matched_classification(head, scores, boxes, gt, metas):
@@ -225,18 +238,14 @@ def _stream_index(samples):
     return index
 
 
-def _take_images(head_inputs, index):
-    """Slice what ``forward_transformer`` returns along the batch."""
+def _take_images(predictions, index):
+    """Slice predictions along the batch."""
     taken = {}
-    for key, value in head_inputs.items():
+    for key, value in predictions.items():
         if key == 'dn_meta' or value is None:
             taken[key] = value
-        elif key == 'hidden_states' or (key == 'references'
-                                        and not isinstance(value, list)
-                                        and value.dim() == 4):
+        elif key in ('scores', 'boxes'):
             taken[key] = value[:, index]
-        elif isinstance(value, list):
-            taken[key] = [v[index] for v in value]
         else:
             taken[key] = value[index]
     return taken

@@ -5,6 +5,7 @@ import sys
 import warnings
 
 from .errors import ForgetError
+from .memory import keep_freed_memory
 
 
 def quiet_libraries():
@@ -23,6 +24,7 @@ def run_tool(main):
     Args:
         main (Callable): The tool's main function, without arguments.
     """
+    keep_freed_memory()
     try:
         main()
     except ForgetError as err:
