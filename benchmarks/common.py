@@ -65,8 +65,8 @@ def build_plain(cfg, state):
     from mmdet.registry import MODELS
 
     from gslora_mm.engine.checkpoints import load_into
-    from gslora_mm.engine.request_config import offline_model
-    model = MODELS.build(offline_model(cfg))
+    from gslora_mm.engine.tasks import task_of
+    model = MODELS.build(task_of(cfg).plain_model(cfg))
     load_into(model, state, cfg.load_from)
     return model.to(device())
 

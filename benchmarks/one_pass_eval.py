@@ -2,8 +2,8 @@
 from pathlib import Path
 
 from gslora_mm.engine.checkpoints import load_into, load_plain_state
-from gslora_mm.engine.request_config import (annotation_file,
-                                             evaluation_config)
+from gslora_mm.engine.data_config import annotation_file
+from gslora_mm.engine.request_config import evaluation_config
 from gslora_mm.engine.runner import RequestRunner
 from gslora_mm.engine.settings import ForgetSettings
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from gslora_mm.datasets.shapes import SHAPES
 from gslora_mm.engine import ForgettingSequence
-from gslora_mm.engine.request_config import annotation_file
 from gslora_mm.engine.artefacts import TRAINING
+from gslora_mm.engine.data_config import annotation_file
 from gslora_mm.utils import read_json
 
 from .common import row, subset_annotations

@@ -43,8 +43,7 @@ def main():
 
     from gslora_mm.engine import init_launcher, read_config
     from gslora_mm.engine.checkpoints import save_plain
-    from gslora_mm.engine.preflight import check_data
-    from gslora_mm.engine.settings import class_names
+    from gslora_mm.engine.tasks import task_of
     cfg = read_config(args.config, args.cfg_options)
     stem = osp.splitext(osp.basename(args.config))[0]
     cfg.work_dir = args.work_dir or f'work_dirs/{stem}_base'
@@ -52,8 +51,9 @@ def main():
     cfg.resume = args.resume
     if args.resume:
         cfg.load_from = None
-    classes = class_names(cfg)
-    check_data(cfg, classes)
+    task = task_of(cfg)
+    classes = task.class_names(cfg)
+    task.check_data(cfg, classes)
     model = Runner.from_cfg(cfg).train()
     if is_main_process():
         out = args.out or osp.join(cfg.work_dir, 'base.pth')

@@ -1,4 +1,4 @@
-"""Detections before and after forgetting, side by side."""
+"""What a model sees before and after forgetting, side by side."""
 import contextlib
 import io
 from pathlib import Path
@@ -7,89 +7,97 @@ import cv2
 import mmcv
 import numpy as np
 import torch
-from mmdet.registry import DATASETS, MODELS
 from mmengine.dataset import pseudo_collate
+from mmengine.registry import DATASETS, MODELS
 
+from ..datasets.candidates import labels_in
 from ..engine.checkpoints import load_into, load_plain_state
-from ..engine.request_config import offline_model
 
 _FORGOTTEN, _KEPT = (40, 40, 230), (60, 180, 60)
-_BAR = 22
+_BAR, _SIDE = 22, 360
 
 
 def draw_before_after(test, folder, count=8, min_score=0.3):
-    """Draw some validation images with the detections of both models.
+    """Draw some validation images with what both models see in them.
 
-    Images that show classes of the request come first. Detections of
-    forgotten classes are red, all others green.
+    Images that show classes of the request come first. Detections or
+    predictions of forgotten classes are red, all others green.
 
     Args:
         test (CheckpointTest): What was measured.
         folder (str): Where the images go.
         count (int): How many to draw.
-        min_score (float): Detections below this score are left out.
+        min_score (float): Detections below this score are left out; of
+            predictions the highest one is shown in any case.
 
     Returns:
         int: Number of images written.
     """
+    loader = test.task.evaluation_data(test.cfg, test.settings.classes)
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools' chatter
-        dataset = DATASETS.build(test.cfg.val_dataloader.dataset)
+        dataset = DATASETS.build(loader['dataset'])
     base, _ = load_plain_state(test.base)
-    models = [_model(test.cfg, s) for s in (base, test.state)]
+    models = [_model(test, s) for s in (base, test.state)]
+    names = test.settings.classes
     forgotten = {*test.request.forgotten, *test.request.classes}
-    chosen = _images_with(dataset, set(test.request.classes), count)
+    chosen = _images_with(
+        dataset, {names.index(c) for c in test.request.classes}, count)
     Path(folder).mkdir(parents=True, exist_ok=True)
-    for index in chosen:
-        item = dataset[index]
-        path = item['data_samples'].img_path
+    for place, index in enumerate(chosen):
+        path = dataset.get_data_info(index)['img_path']
         panels = [
-            _panel(path, title, _detect(model, dataset[index]),
-                   test.settings.classes, forgotten, min_score)
+            _panel(path, title, _seen_by(model, dataset[index], min_score),
+                   names, forgotten)
             for title, model in zip(('before', 'after'), models)
         ]
-        cv2.imwrite(str(Path(folder) / f'{Path(path).stem}.png'),
+        # Folders of classes may use the same file names.
+        cv2.imwrite(str(Path(folder) / f'{place:02d}_{Path(path).stem}.png'),
                     np.concatenate(panels, axis=1))
     return len(chosen)
 
 
-def _model(cfg, state):
-    model = MODELS.build(offline_model(cfg)).eval()
+def _model(test, state):
+    model = MODELS.build(test.task.plain_model(test.cfg)).eval()
     load_into(model, state, 'the checkpoint')
     return model
 
 
-def _images_with(dataset, classes, count):
+def _images_with(dataset, labels, count):
     """Indices of images with the classes, evenly spread; then any others."""
-    labels = {dataset.metainfo['classes'].index(c) for c in classes}
     shown = [
         i for i in range(len(dataset))
-        if any(inst['bbox_label'] in labels
-               for inst in dataset.get_data_info(i)['instances'])
+        if labels & labels_in(dataset.get_data_info(i))
     ] or list(range(len(dataset)))
     step = max(1, len(shown) // max(1, count))
     return shown[::step][:count]
 
 
 @torch.no_grad()
-def _detect(model, item):
-    return model.test_step(pseudo_collate([item]))[0].pred_instances
+def _seen_by(model, item, min_score):
+    """What a model sees in an image: (label, score, box or None) each."""
+    sample = model.test_step(pseudo_collate([item]))[0]
+    if 'pred_instances' not in sample:
+        label = int(sample.pred_label)
+        return [(label, float(sample.pred_score[label]), None)]
+    found = sample.pred_instances
+    return [(label, score, box) for label, score, box in zip(
+        found.labels.tolist(), found.scores.tolist(), found.bboxes.cpu())
+            if score >= min_score]
 
 
-def _panel(path, title, found, classes, forgotten, min_score):
-    """One image with its detections and a title bar."""
+def _panel(path, title, seen, classes, forgotten):
+    """One image with what is seen in it, and a title bar."""
     image = mmcv.imread(path)
-    scale = max(1, round(360 / max(image.shape[:2])))
+    scale = max(1, round(_SIDE / max(image.shape[:2])))
     image = cv2.resize(image, None, fx=scale, fy=scale)
-    for box, label, score in zip(found.bboxes.numpy() * scale,
-                                 found.labels.tolist(),
-                                 found.scores.tolist()):
-        if score < min_score:
-            continue
+    for label, score, box in seen:
         name = classes[label]
         colour = _FORGOTTEN if name in forgotten else _KEPT
-        x1, y1, x2, y2 = box.round().astype(int).tolist()
-        cv2.rectangle(image, (x1, y1), (x2, y2), colour, 2)
-        _label(image, f'{name} {score:.2f}', x1, y1, colour)
+        x, y = 0, 0
+        if box is not None:
+            x, y, *far = (box.numpy() * scale).round().astype(int).tolist()
+            cv2.rectangle(image, (x, y), far, colour, 2)
+        _label(image, f'{name} {score:.2f}', x, y, colour)
     bar = np.full((_BAR, image.shape[1], 3), 255, np.uint8)
     cv2.putText(bar, title, (4, 16), cv2.FONT_HERSHEY_SIMPLEX, .5, (0, 0, 0),
                 1, cv2.LINE_AA)

@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..evaluation import format_table, to_csv_rows
+from ..evaluation import format_table, measure_of, to_csv_rows
 from ..utils import ForgetError, atomic_path, read_json, write_json
+
+GALLERY = 'gallery.json'
 
 
 def read_requests(work_dir):
@@ -16,10 +18,11 @@ def read_requests(work_dir):
     Returns:
         list[dict]: One row per finished request: its metrics, plus
         ``zero_groups`` (``'k/G'``), ``zero_ratio``, ``adapter_bytes``,
-        ``seconds`` and ``peak_memory_mb``.
+        ``seconds`` and ``peak_memory_mb``; and ``gallery``, the numbers of
+        the gallery test if there are any (``gallery.json``).
     """
     rows = []
-    for path in sorted(Path(work_dir).glob('request_*/metrics.json')):
+    for path in _metrics_files(Path(work_dir)):
         row = read_json(path)
         groups = read_json(path.with_name('groups.json'))
         cost = read_json(path.with_name('training.json'))
@@ -30,8 +33,21 @@ def read_requests(work_dir):
             adapter_bytes=groups['adapter_bytes'],
             seconds=cost['seconds'],
             peak_memory_mb=cost['peak_memory_mb'])
+        gallery = path.with_name(GALLERY)
+        if gallery.is_file():
+            row['gallery'] = read_json(gallery)
         rows.append(row)
     return rows
+
+
+def _metrics_files(work_dir):
+    """Those of finished requests, by number: 100 comes after 11."""
+    found = {
+        int(p.parent.name[8:]): p
+        for p in work_dir.glob('request_*/metrics.json')
+        if p.parent.name[8:].isdigit()
+    }
+    return [found[index] for index in sorted(found)]
 
 
 def write_summary(work_dir):
@@ -41,7 +57,7 @@ def write_summary(work_dir):
         work_dir (str | Path): Folder of the run.
 
     Returns:
-        dict: ``base`` (AP of the pre-trained model over all classes) and
+        dict: ``base`` (the pre-trained model's numbers over all classes) and
         ``requests`` (see :func:`read_requests`).
 
     Raises:
@@ -63,7 +79,10 @@ def write_summary(work_dir):
 
 def render_summary(summary):
     """The summary as the table that the tools print."""
-    ap = summary['base']['coco']['AP']
+    base = summary['base']
+    measure = measure_of(base)
+    value = base[measure.overall][measure.score]
+    number = '-' if value is None else f'{value:.3f}'
     return format_table(
         summary['requests'],
-        title=f'base model: AP {ap:.3f} over all classes')
+        title=f'base model: {measure.title} {number} over all classes')

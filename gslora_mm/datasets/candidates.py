@@ -1,16 +1,19 @@
 """Which images a stream could use."""
 import logging
 
+import numpy as np
 from mmengine.logging import print_log
 
 from ..utils.errors import ForgetError
+from .data_checks import source_of
 
 
 def find_candidates(dataset, labels, count_crowd):
     """Images with at least one annotation of a stream's classes.
 
     Args:
-        dataset (BaseDetDataset): The whole, loaded data set.
+        dataset (BaseDataset): The whole, loaded data set, of mmdet
+            (``instances``) or of mmpretrain (``gt_label``).
         labels (dict[str, frozenset[int]]): Labels of each stream.
         count_crowd (bool): Whether a crowd annotation counts.
 
@@ -23,17 +26,46 @@ def find_candidates(dataset, labels, count_crowd):
     img_ids, paths = [], []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
-        img_ids.append(info['img_id'])
+        # A classification data set numbers its images by their order.
+        img_ids.append(info.get('img_id', index))
         paths.append(info['img_path'])
-        present = {
-            instance['bbox_label']
-            for instance in info['instances']
-            if count_crowd or not instance.get('ignore_flag')
-        }
+        present = labels_in(info, count_crowd)
         for stream, of_stream in labels.items():
             if present & of_stream:
                 candidates[stream][index] = present & of_stream
     return candidates, img_ids, paths
+
+
+def labels_in(info, count_crowd=True):
+    """Labels that an image shows.
+
+    Args:
+        info (dict): What ``get_data_info`` returned.
+        count_crowd (bool): Whether a crowd annotation counts.
+
+    Returns:
+        set[int]: The labels.
+    """
+    if 'instances' not in info:
+        return {int(label) for label in np.atleast_1d(info['gt_label'])}
+    return {
+        instance['bbox_label']
+        for instance in info['instances']
+        if count_crowd or not instance.get('ignore_flag')
+    }
+
+
+def keep_labels(info, labels):
+    """Drop the boxes of other classes; an image's one label stays.
+
+    Args:
+        info (dict): What ``get_data_info`` returned, changed in place.
+        labels (Container[int]): Labels that stay.
+    """
+    if 'instances' in info:
+        info['instances'] = [
+            i for i in info['instances'] if i['bbox_label'] in labels
+        ]
 
 
 def missing_classes(dataset, labels, candidates):
@@ -53,19 +85,19 @@ def missing_classes(dataset, labels, candidates):
         ForgetError: If a class to forget, or every class that stays, is
             missing.
     """
-    classes, ann_file = dataset.metainfo['classes'], dataset.ann_file
+    classes, ann_file = dataset.metainfo['classes'], source_of(dataset)
     lacking = {}
     for stream, of_stream in labels.items():
         present = set().union(*candidates[stream].values())
         lacking[stream] = [classes[c] for c in sorted(of_stream - present)]
     if lacking['forget']:
         raise ForgetError(
-            f'{ann_file} has no usable annotation of '
+            f'{ann_file} has no image of '
             f'{", ".join(lacking["forget"])}, which the request forgets; add '
             'images of it or drop it from the request')
     if not candidates['retain']:
         raise ForgetError(
-            f'{ann_file} has no usable annotation of any class that stays; '
+            f'{ann_file} has no image of any class that stays; '
             'add images of them')
     if lacking['retain']:
         print_log(

@@ -53,9 +53,17 @@ def check_on_disk(dataset, paths):
     absent = [path for path in paths if not os.path.exists(path)]
     if absent:
         raise ForgetError(
-            f'{len(absent)} images of {dataset.ann_file} are not on disk, '
+            f'{len(absent)} images of {source_of(dataset)} are not on disk, '
             f'first {absent[0]}; correct data_root and data_prefix or add '
             'the files')
+
+
+def source_of(dataset):
+    """str: The annotation file of a data set, or its folder of images."""
+    if getattr(dataset, 'ann_file', None):
+        return dataset.ann_file
+    prefix = getattr(dataset, 'data_prefix', None) or {}
+    return prefix.get('img_path') or 'the data set'
 
 
 def is_readable(path, backend_args=None):

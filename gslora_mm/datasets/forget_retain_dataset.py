@@ -6,8 +6,9 @@ from torch.utils.data import Dataset
 
 from ..registry import DATASETS
 from ..utils.errors import ForgetError
-from .candidates import find_candidates, missing_classes
-from .data_checks import check_on_disk, full_init_checked, is_readable
+from .candidates import find_candidates, keep_labels, missing_classes
+from .data_checks import (check_on_disk, full_init_checked, is_readable,
+                          source_of)
 from .requests import check_class_names
 from .subset_choice import choose_subsets, shared_subsets
 
@@ -16,11 +17,11 @@ STREAMS = ('forget', 'retain')
 
 @DATASETS.register_module()
 class ForgetRetainDataset(Dataset):
-    """Two streams over one detection data set.
+    """Two streams over one data set, for detection or classification.
 
     The images of a stream are those with at least one annotation of its
-    classes; other annotations are dropped from them, so an image may be in
-    both streams with different boxes. Labels keep their places in the full
+    classes; other boxes are dropped from them, so an image of a detection
+    data set may be in both streams with different boxes. Labels keep their places in the full
     class list. Indices ``0..num_forget-1`` are the forget stream, the rest is
     the retain stream.
 
@@ -28,7 +29,7 @@ class ForgetRetainDataset(Dataset):
     per-class draws are ours.
 
     Args:
-        dataset (dict | BaseDetDataset): The training data, all classes.
+        dataset (dict | BaseDataset): The training data, all classes.
         forget (list[str]): Classes that the request forgets.
         retain (list[str]): Classes that stay.
         ratio (float): Share of each stream's images to use, in (0, 1].
@@ -148,10 +149,7 @@ class ForgetRetainDataset(Dataset):
         """
         stream, position = self.stream_of(idx)
         info = self.inner.get_data_info(self._positions[stream][position])
-        labels = self._labels[stream]
-        info['instances'] = [
-            i for i in info['instances'] if i['bbox_label'] in labels
-        ]
+        keep_labels(info, self._labels[stream])
         info['stream'] = stream
         info['sample_idx'] = idx
         return info
@@ -189,7 +187,7 @@ class ForgetRetainDataset(Dataset):
                 raise
             raise ForgetError(
                 f'cannot read the image {path}; replace the file or remove '
-                f'the image from {self.inner.ann_file}') from err
+                f'the image from {source_of(self.inner)}') from err
 
     def _stream_range(self, stream):
         if stream == 'forget':

@@ -29,7 +29,7 @@ class Request:
         return f'request_{self.index:02d}'
 
 
-def parse_requests(requests, classes):
+def parse_requests(requests, classes, unseen=()):
     """Turn the ``requests`` of a config into a checked sequence.
 
     Args:
@@ -37,6 +37,8 @@ def parse_requests(requests, classes):
             request: a list of class names, one class name, or
             ``dict(classes=[...], **options)``.
         classes (Sequence[str]): All classes of the model, in label order.
+        unseen (Sequence[str]): Classes that no request trains with; they
+            stay, and a published split leaves them out.
 
     Returns:
         list[Request]: The requests in order.
@@ -46,7 +48,7 @@ def parse_requests(requests, classes):
             the list is empty, no class would stay, or a type is wrong.
     """
     if isinstance(requests, str):
-        requests = published_requests(requests)
+        requests = published_requests(requests, classes)
     if not isinstance(requests, (list, tuple)):
         raise ForgetError(
             'requests must be a list with the classes of each request or the '
@@ -54,17 +56,20 @@ def parse_requests(requests, classes):
     if not requests:
         raise ForgetError(
             'requests is empty; list the class names of at least one request')
+    check_class_names(unseen, classes, 'the list of unseen classes')
     parsed, taken = [], {}
     for index, item in enumerate(requests, 1):
         names, options = _split_item(item, index)
         check_class_names(names, classes, f'request {index}')
+        _refuse_unseen(names, unseen, index)
         forgotten = tuple(taken)
         _claim(names, index, taken)
         retain = tuple(c for c in classes if c not in taken)
-        if not retain:
+        if not set(retain) - set(unseen):
+            rest = ' or are unseen' if unseen else ''
             raise ForgetError(
                 f'after request {index} all {len(classes)} classes would be '
-                'forgotten; leave out at least one class that stays')
+                f'forgotten{rest}; leave out at least one class that stays')
         parsed.append(Request(index, names, forgotten, retain, options))
     return parsed
 
@@ -115,6 +120,15 @@ def _split_item(item, index):
         raise ForgetError(
             f'request {index} is empty; name at least one class or remove it')
     return tuple(item), options
+
+
+def _refuse_unseen(names, unseen, index):
+    for name in names:
+        if name in unseen:
+            raise ForgetError(
+                f'request {index} forgets class {name!r}, which is listed as '
+                'unseen: training would have no images of it; remove it from '
+                'one of the two')
 
 
 def _claim(names, index, taken):

@@ -1,8 +1,10 @@
 """Reading checkpoints as untrusted input; writing merged ones."""
+import io
 from pathlib import Path
+from urllib.parse import urlparse
 
 import torch
-from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine import fileio
 
 from ..lora import is_lora_key
 from ..utils import ForgetError, atomic_path
@@ -30,7 +32,7 @@ def load_plain_state(path):
     if not isinstance(state, dict) or not any(
             isinstance(v, torch.Tensor) for v in state.values()):
         raise ForgetError(f'{path} is not a checkpoint: it holds no state '
-                          'dict of tensors; name a .pth file of mmdet')
+                          'dict of tensors; name a .pth file')
     state = {
         k.removeprefix('module.'): v
         for k, v in state.items() if isinstance(v, torch.Tensor)
@@ -45,23 +47,38 @@ def load_plain_state(path):
 
 
 def _read(path):
-    if '://' not in path:
-        if not Path(path).is_file():
-            raise ForgetError(f'checkpoint {path} does not exist; name one '
-                              'with --cfg-options load_from=FILE')
-        try:
-            return torch.load(path, map_location='cpu', weights_only=True)
-        except Exception as err:  # damaged pickles raise all sorts
-            reason = str(err).strip().splitlines() or [type(err).__name__]
-            raise ForgetError(
-                f'{path} is not a checkpoint that can be read safely '
-                f'({reason[0][:120]}); name a .pth file of mmdet, whole and '
-                'holding weights only') from err
+    remote = '://' in path
+    if not remote and not Path(path).is_file():
+        raise ForgetError(f'checkpoint {path} does not exist; name one '
+                          'with --cfg-options load_from=FILE')
+    source = _fetched(path) if remote else path
     try:
-        return CheckpointLoader.load_checkpoint(path, map_location='cpu')
+        return torch.load(source, map_location='cpu', weights_only=True)
+    except Exception as err:  # damaged pickles raise all sorts
+        reason = str(err).strip().splitlines() or [type(err).__name__]
+        raise ForgetError(
+            f'{path} is not a checkpoint that can be read safely '
+            f'({reason[0][:120]}); name a .pth file, whole and holding '
+            'weights only') from err
+
+
+def _fetched(url):
+    """A local copy of a remote checkpoint, or a buffer with its content.
+
+    mmengine's own loader would unpickle it whatever it holds.
+    """
+    try:
+        if not url.startswith(('http://', 'https://')):
+            return io.BytesIO(fileio.get(url))
+        folder = Path(torch.hub.get_dir()) / 'checkpoints'
+        path = folder / Path(urlparse(url).path).name
+        if not path.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(path))
+        return path
     except Exception as err:  # the fetching back ends raise all sorts
         raise ForgetError(
-            f'checkpoint {path} cannot be fetched ({type(err).__name__}); '
+            f'checkpoint {url} cannot be fetched ({type(err).__name__}); '
             'download it by hand and name it with --cfg-options '
             'load_from=FILE') from err
 

@@ -1,5 +1,5 @@
 """One inference pass over the validation set, every number from it."""
-from ..datasets.data_checks import is_readable
+from ..datasets.data_checks import is_readable, source_of
 from ..utils import ForgetError
 from .checkpoints import load_into
 from .request_config import evaluation_config
@@ -50,4 +50,4 @@ def _blame_image(dataset):
         if not is_readable(path, getattr(dataset, 'backend_args', None)):
             raise ForgetError(
                 f'cannot read the image {path}; replace the file or remove '
-                f'the image from {getattr(dataset, "ann_file", "the data")}')
+                f'the image from {source_of(dataset)}')

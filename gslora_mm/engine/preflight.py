@@ -1,89 +1,21 @@
 """Checks that need no training: everything that can be wrong, at once."""
 import contextlib
 import io
-import os
-import os.path as osp
 from pathlib import Path
 
 import torch
-from mmdet.registry import DATASETS, MODELS
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DATASETS, MODELS
 
-from ..datasets.data_checks import check_content, read_annotations
 from ..lora import fingerprint
 from ..registry import METHODS
 from ..utils import ForgetError
 from .checkpoints import check_state, load_plain_state
-from .request_config import annotation_file, offline_model, training_config
+from .request_config import training_config
 from .runner import quiet_console
-from .settings import dataset_class, plain_dataset
-
-_DEMO = 'python tools/train.py configs/gslora/ddetr_shapes_forget.py'
-
-
-def check_data(cfg, classes):
-    """Check annotation files and images of both splits.
-
-    Args:
-        cfg (Config): The whole config.
-        classes (tuple[str]): Class names of the model.
-
-    Raises:
-        ForgetError: Naming the file at fault and the cure.
-    """
-    for split in ('train', 'val'):
-        key = f'{split}_dataloader.dataset'
-        data = plain_dataset(cfg[f'{split}_dataloader'].dataset)
-        # A generated data set writes its own files on first use.
-        prepare = getattr(dataset_class(data), 'prepare', None)
-        if prepare:
-            prepare(data)
-        path = annotation_file(data)
-        if not osp.isfile(path):
-            raise ForgetError(
-                f'{split} annotations are missing: {osp.abspath(path)} does '
-                f'not exist; put the data there or set --cfg-options '
-                f'{key}.data_root=FOLDER {key}.ann_file=FILE; the generated '
-                f'data runs without any download: {_DEMO}')
-        folder = osp.join(
-            data.get('data_root') or '',
-            (data.get('data_prefix') or {}).get('img', ''))
-        check_coco(path, folder, classes)
-
-
-def check_coco(path, folder, classes):
-    """Check one COCO annotation file against its images and classes.
-
-    Raises:
-        ForgetError: If it is damaged, refers to unknown categories or
-            images, lacks classes of the model, or images are not on disk.
-    """
-    content = read_annotations(path)
-    try:
-        check_content(content, classes, path)
-        wanted = {i['file_name'] for i in content['images']}
-    except (KeyError, TypeError) as err:
-        raise ForgetError(f'{path} has an entry without or with a bad '
-                          f'{err}; every image needs id, file_name, width '
-                          'and height, every annotation image_id, '
-                          'category_id and bbox') from err
-    missing = _not_on_disk(folder, wanted)
-    if missing:
-        raise ForgetError(
-            f'{len(missing)} of {len(wanted)} images of {path} are not on '
-            f'disk, e.g. {osp.join(folder, sorted(missing)[0])}; restore '
-            'them or correct data_root and data_prefix.img')
-
-
-def _not_on_disk(folder, names):
-    # One listing is far quicker than a look at each of 118,000 files.
-    if osp.isdir(folder) and all('/' not in name for name in names):
-        with os.scandir(folder) as entries:
-            return names - {e.name for e in entries}
-    return {n for n in names if not osp.isfile(osp.join(folder, n))}
-
+from .tasks import task_of
 
 def check_base(cfg):
     """Load the base checkpoint and check it against the plain model.
@@ -99,7 +31,7 @@ def check_base(cfg):
                           'load_from in the config or --cfg-options '
                           'load_from=FILE')
     state, meta = load_plain_state(cfg.load_from)
-    model = _built('model', MODELS.build, offline_model(cfg))
+    model = _built('model', MODELS.build, task_of(cfg).plain_model(cfg))
     check_state(model, state, cfg.load_from)
     return state, meta, fingerprint(state)
 

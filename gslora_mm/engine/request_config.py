@@ -1,12 +1,11 @@
 """The mmengine configs of one request: its training, its evaluation."""
 import copy
-import os.path as osp
 
 from mmengine.config import Config
 
 from ..evaluation import class_sets_for_requests
 from ..utils import ForgetError
-from .settings import plain_dataset
+from .tasks import task_of
 
 _SEED_STRIDE = 101
 
@@ -15,29 +14,6 @@ def request_seed(cfg, request):
     """Seed of a request, from the seed of the run and its index."""
     seed = (cfg.get('randomness') or {}).get('seed') or 0
     return seed * _SEED_STRIDE + request.index
-
-
-def offline_model(cfg):
-    """The plain model config without downloads of pre-trained parts.
-
-    Every weight comes from the base checkpoint; fetching an ImageNet
-    backbone first would only need a network.
-    """
-    model = copy.deepcopy(cfg.model)
-    _drop_pretrained(model)
-    return model
-
-
-def _drop_pretrained(node):
-    if isinstance(node, dict):
-        init = node.get('init_cfg')
-        if isinstance(init, dict) and init.get('type') == 'Pretrained':
-            node['init_cfg'] = None
-        for value in node.values():
-            _drop_pretrained(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            _drop_pretrained(value)
 
 
 def training_config(cfg, settings, request, work_dir, base, fingerprint):
@@ -58,13 +34,9 @@ def training_config(cfg, settings, request, work_dir, base, fingerprint):
     seed = request_seed(cfg, request)
     for key in ('forget', 'val_dataloader', 'val_cfg', 'val_evaluator',
                 'test_dataloader', 'test_cfg', 'test_evaluator', 'tta_model',
-                'tta_pipeline'):
+                'tta_pipeline', 'data_preprocessor'):
         run.pop(key, None)
-    run.model = dict(
-        type='gslora_mm.ForgettingDetector',
-        detector=offline_model(cfg),
-        method=settings.method_of(request),
-        **settings.model)
+    run.model = task_of(cfg).wrapped_model(cfg, settings, request)
     run.train_dataloader = _train_dataloader(cfg, settings, request, work_dir,
                                              seed)
     run.train_cfg.pop('val_interval', None)
@@ -101,13 +73,12 @@ def _train_dataloader(cfg, settings, request, work_dir, seed):
             f'a batch of {batch} with {forget} forget samples leaves a '
             'stream without any; set train_dataloader.batch_size to 2 or '
             'more and forget.data.forget_per_batch below it')
-    dataset = plain_dataset(loader['dataset'])
     data_seed = (cfg.get('randomness') or {}).get('data_seed', 0)
     loader['dataset'] = dict(
         type='gslora_mm.ForgetRetainDataset',
-        dataset=dataset,
+        dataset=task_of(cfg).training_data(cfg, settings.classes),
         forget=list(request.classes),
-        retain=list(request.retain),
+        retain=settings.seen(request.retain),
         seed=data_seed + seed,
         subset_file=str(work_dir / 'subset.json'),
         **data)
@@ -148,25 +119,17 @@ def evaluation_config(cfg, settings, requests, work_dir, title):
     run = Config(copy.deepcopy(cfg.to_dict()))
     for key in ('forget', 'train_dataloader', 'train_cfg', 'val_dataloader',
                 'val_cfg', 'val_evaluator', 'optim_wrapper',
-                'param_scheduler', 'auto_scale_lr'):
+                'param_scheduler', 'auto_scale_lr', 'data_preprocessor'):
         run.pop(key, None)
-    run.model = offline_model(cfg)
-    loader = copy.deepcopy(cfg.val_dataloader.to_dict())
-    run.test_dataloader, run.test_cfg = loader, dict(type='TestLoop')
-    run.test_evaluator = dict(
-        type='gslora_mm.ForgetCocoMetric',
-        ann_file=annotation_file(loader['dataset']),
-        metric='bbox',
-        class_sets=class_sets_for_requests(requests))
+    task = task_of(cfg)
+    run.model = task.plain_model(cfg)
+    run.test_dataloader = task.evaluation_data(cfg, settings.classes)
+    run.test_cfg = dict(type='TestLoop')
+    run.test_evaluator = task.evaluator(
+        cfg, class_sets_for_requests(requests, settings.unseen))
     run.work_dir, run.load_from, run.resume = str(work_dir), None, False
     run.experiment_name = f'{work_dir.parent.name}_{work_dir.name}_eval'
     run.config_name = 'evaluation_config.py'
     run.default_hooks = _hooks(cfg, save=False)
     run.custom_hooks = [dict(type='gslora_mm.ProgressHook', title=title)]
     return run
-
-
-def annotation_file(dataset):
-    """Path of a dataset config's annotation file."""
-    dataset = plain_dataset(dataset)
-    return osp.join(dataset.get('data_root') or '', dataset['ann_file'])

@@ -11,11 +11,12 @@ from ..utils import ForgetError, read_json, write_json
 from .artefacts import MERGED, METRICS, TRAINING
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
-from .preflight import (check_amp, check_base, check_data, check_requests,
+from .preflight import (check_amp, check_base, check_requests,
                         check_work_dir)
 from .request_run import is_trained, remove_leftovers, train_request
 from .run_record import open_run
 from .settings import ForgetSettings
+from .tasks import task_of
 
 BASE = 'base'
 REPORT = 'report.json'
@@ -47,7 +48,8 @@ class ForgettingSequence:
         check_amp(cfg)
         # Generated data is written here, by one process alone.
         if is_main_process():
-            check_data(cfg, self.settings.classes)
+            task_of(cfg).check_data(cfg, self.settings.classes,
+                                    self.settings.unseen)
         barrier()
         self.base_state, _, self.base_print = check_base(cfg)
         check_requests(cfg, self.settings, [

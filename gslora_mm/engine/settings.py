@@ -4,18 +4,19 @@ import json
 from dataclasses import dataclass
 
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import init_default_scope
 
 from ..datasets.requests import parse_requests
 from ..lora.groups import GROUPINGS
 from ..utils import ForgetError
 from .config_checks import check_number, check_types
+from .tasks import TASKS, task_of
 
-_KEYS = ('requests', 'lora', 'group', 'method', 'model', 'data', 'max_loss')
+_KEYS = ('requests', 'unseen', 'lora', 'group', 'method', 'model', 'data',
+         'max_loss')
 _DATA_KEYS = ('ratio', 'shots', 'shots_per_class', 'stratified',
               'count_crowd', 'forget_per_batch', 'epoch_batches')
 _LORA_KEYS = ('rank', 'alpha', 'position', 'include', 'exclude')
-_MODEL_KEYS = ('aux_loss', 'dropout', 'streams')
 # What may differ between a run and its continuation.
 _FREE_KEYS = ('work_dir', 'launcher', 'resume', 'log_level', 'env_cfg',
               'experiment_name', 'visualizer', 'vis_backends', 'filename',
@@ -61,55 +62,6 @@ def read_config(path, options=None):
     return cfg
 
 
-def plain_dataset(cfg):
-    """The innermost dataset config, inside any wrappers."""
-    while 'dataset' in cfg:
-        cfg = cfg['dataset']
-    return cfg
-
-
-def dataset_class(data):
-    """The class of a dataset config, looked up in its scope or the default.
-
-    Raises:
-        ForgetError: If there is none of that name.
-    """
-    with DATASETS.switch_scope_and_registry(data.get('_scope_')) as registry:
-        found = registry.get(str(data.get('type')))
-    if found is None:
-        raise ForgetError(f'dataset type {data.get("type")!r} is not '
-                          'registered; add its module to custom_imports')
-    return found
-
-
-def class_names(cfg):
-    """Class names of the data, in the order of the model's labels.
-
-    Args:
-        cfg (Config): The whole config.
-
-    Returns:
-        tuple[str]: The names.
-
-    Raises:
-        ForgetError: If the data set names no classes, or another number than
-            the head has.
-    """
-    data = plain_dataset(cfg.train_dataloader.dataset)
-    meta = dataset_class(data)._load_metainfo(data.get('metainfo'))
-    classes = tuple(meta.get('classes') or ())
-    count = (cfg.model.get('bbox_head') or {}).get('num_classes')
-    if not classes:
-        raise ForgetError('the data set names no classes; set '
-                          'train_dataloader.dataset.metainfo.classes')
-    if count is not None and count != len(classes):
-        raise ForgetError(
-            f'the head has num_classes={count} but the data set names '
-            f'{len(classes)} classes; set model.bbox_head.num_classes or '
-            'train_dataloader.dataset.metainfo.classes')
-    return classes
-
-
 @dataclass
 class ForgetSettings:
     """The checked ``forget`` section.
@@ -117,8 +69,10 @@ class ForgetSettings:
     Args:
         requests (list[Request]): The erasure requests, in order.
         classes (tuple[str]): All class names.
-        model (dict): Arguments of the wrapper: ``lora``, ``group``,
-            ``aux_loss``, ``dropout``, ``streams``.
+        unseen (tuple[str]): Retained classes whose images training does not
+            use; measured apart.
+        model (dict): Arguments of the wrapper: ``lora``, ``group`` and the
+            task's own.
         method (dict): Config of the forgetting method.
         data (dict): Arguments of the data streams.
         max_loss (float): Limit of the loss guard.
@@ -126,6 +80,7 @@ class ForgetSettings:
 
     requests: list
     classes: tuple
+    unseen: tuple
     model: dict
     method: dict
     data: dict
@@ -141,42 +96,25 @@ class ForgetSettings:
         for key in ('forget', 'model', 'train_dataloader', 'val_dataloader',
                     'optim_wrapper'):
             if not cfg.get(key):
-                raise ForgetError(
-                    f'the config has no {key!r} section; see '
-                    'configs/gslora/ddetr_shapes_forget.py for an example')
+                examples = ' or '.join(task.example for task in TASKS)
+                raise ForgetError(f'the config has no {key!r} section; see '
+                                  f'{examples} for an example')
         check_types(cfg)
-        section = _plain(ConfigDict(cfg.forget))
-        _refuse_unknown('forget', section, _KEYS)
-        for key, known in (('data', _DATA_KEYS), ('lora', _LORA_KEYS),
-                           ('model', _MODEL_KEYS)):
-            _refuse_unknown(f'forget.{key}', section.get(key, {}), known)
-        if section.get('group', 'block') not in GROUPINGS:
-            raise ForgetError(f'forget.group is {section["group"]!r}; it must '
-                              f'be one of {", ".join(GROUPINGS)}')
-        for key in ('requests', 'method'):
-            if key not in section:
-                raise ForgetError(f'forget.{key} is missing in the config')
-        classes = class_names(cfg)
-        requests = parse_requests(section['requests'], classes)
-        for request in requests:
-            check_number(f'max_epochs of {request.name}',
-                         request.options.get('max_epochs'), int, 1)
-            check_number(f'lr of {request.name}', request.options.get('lr'),
-                         float, 0)
-        method = section['method']
-        if not isinstance(method, dict) or 'type' not in method:
-            raise ForgetError("forget.method must be a dict with 'type', e.g."
-                              " dict(type='GSLoRA', beta=0.2)")
-        for key, value in method.items():
-            if isinstance(value, list) and len(value) != len(requests):
-                raise ForgetError(
-                    f'forget.method.{key} lists {len(value)} values for '
-                    f'{len(requests)} requests; give one per request or one '
-                    'for all')
+        task = task_of(cfg)
+        section = _checked_section(cfg.forget, task)
+        classes = task.class_names(cfg)
+        unseen = tuple(section.get('unseen', ()))
+        requests = parse_requests(section['requests'], classes, unseen)
+        _check_schedules(requests)
+        _check_method(section['method'], len(requests))
         model = dict(section.get('model', {}), lora=section.get('lora', {}),
                      group=section.get('group', 'block'))
-        return cls(requests, classes, model, method,
+        return cls(requests, classes, unseen, model, section['method'],
                    section.get('data', {}), section.get('max_loss', 1e4))
+
+    def seen(self, names):
+        """list[str]: Those of some class names that training may show."""
+        return [name for name in names if name not in self.unseen]
 
     def method_of(self, request):
         """Method config of one request: its own value, or the one for all."""
@@ -192,6 +130,44 @@ class ForgetSettings:
 
 
 _SCHEDULE_KEYS = ('max_epochs', 'lr')
+
+
+def _checked_section(section, task):
+    section = _plain(ConfigDict(section))
+    _refuse_unknown('forget', section, _KEYS)
+    for key, known in (('data', _DATA_KEYS), ('lora', _LORA_KEYS),
+                       ('model', task.model_keys)):
+        _refuse_unknown(f'forget.{key}', section.get(key, {}), known)
+    if section.get('group', 'block') not in GROUPINGS:
+        raise ForgetError(f'forget.group is {section["group"]!r}; it must '
+                          f'be one of {", ".join(GROUPINGS)}')
+    for key in ('requests', 'method'):
+        if key not in section:
+            raise ForgetError(f'forget.{key} is missing in the config')
+    if not isinstance(section.get('unseen', []), list):
+        raise ForgetError(f'forget.unseen is {section["unseen"]!r}; it must '
+                          'be a list of class names')
+    return section
+
+
+def _check_schedules(requests):
+    for request in requests:
+        check_number(f'max_epochs of {request.name}',
+                     request.options.get('max_epochs'), int, 1)
+        check_number(f'lr of {request.name}', request.options.get('lr'),
+                     float, 0)
+
+
+def _check_method(method, num_requests):
+    if not isinstance(method, dict) or 'type' not in method:
+        raise ForgetError("forget.method must be a dict with 'type', e.g."
+                          " dict(type='GSLoRA', beta=0.2)")
+    for key, value in method.items():
+        if isinstance(value, list) and len(value) != num_requests:
+            raise ForgetError(
+                f'forget.method.{key} lists {len(value)} values for '
+                f'{num_requests} requests; give one per request or one for '
+                'all')
 
 
 def _refuse_unknown(where, section, known):

@@ -6,8 +6,8 @@ from ..lora import fingerprint, load_adapter, merge_state_dict
 from ..utils import ForgetError, read_json
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
-from .preflight import check_data
 from .settings import ForgetSettings, config_content
+from .tasks import task_of
 
 
 def load_any_state(checkpoint, adapter=None):
@@ -62,7 +62,8 @@ class CheckpointTest:
                  base=None, work_dir='work_dirs/test'):
         self.cfg, self.work_dir = cfg, Path(work_dir)
         self.settings = ForgetSettings.from_config(cfg)
-        check_data(cfg, self.settings.classes)
+        self.task = task_of(cfg)
+        self.task.check_data(cfg, self.settings.classes, self.settings.unseen)
         self.name = adapter or checkpoint
         self.state, about = load_any_state(checkpoint, adapter)
         count = len(self.settings.requests)

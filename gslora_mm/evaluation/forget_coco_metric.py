@@ -12,7 +12,7 @@ from mmengine.fileio import dump
 from ..datasets.requests import check_class_names
 from ..registry import METRICS
 from ..utils.errors import ForgetError
-from .set_report import ALL, build_report, flatten_report
+from .set_report import build_report, checked_sets, flatten_report
 from .subset_coco_eval import SubsetCOCOeval
 
 
@@ -79,7 +79,7 @@ class ForgetCocoMetric(CocoMetric):
             raise ForgetError(
                 "ForgetCocoMetric measures metric='bbox' at IoU 0.50:0.95 "
                 'only; remove metric, iou_thrs and format_only')
-        self.class_sets = _checked_sets(class_sets or {})
+        self.class_sets = checked_sets(class_sets or {}, 'ForgetCocoMetric')
         self.report = None
 
     @CocoMetric.dataset_meta.setter
@@ -185,13 +185,3 @@ class ForgetCocoMetric(CocoMetric):
                 iscrowd=0) for box, score, label in zip(
                     boxes.tolist(), result['scores'].tolist(), labels)
         ]
-
-
-def _checked_sets(class_sets):
-    for name, members in class_sets.items():
-        if name == ALL or isinstance(members, str):
-            raise ForgetError(
-                f'class set {name!r} of ForgetCocoMetric: {members!r}; give '
-                f"each set a list of class names, and no set the name '{ALL}'")
-    # A class named twice must not weigh twice.
-    return {k: list(dict.fromkeys(v)) for k, v in class_sets.items()}

@@ -2,12 +2,20 @@
 
 
 class ForgettingMethod:
-    """A forgetting method: one file, these three calls.
+    """A forgetting method: one file, these four calls.
 
-    The model calls :meth:`losses` once per batch; the engine calls
+    The model calls :meth:`default_bound` once and :meth:`losses` for every
+    batch; the engine calls
     :meth:`start_epoch` before every epoch and :meth:`after_step` after every
     optimizer step.
     """
+
+    def default_bound(self, bound):
+        """Called once, with a bound for the forget loss of this model.
+
+        Args:
+            bound (float): BND that suits the head of the model.
+        """
 
     def losses(self, forget, retain, groups):
         """Turn the loss terms of both streams into the objective.

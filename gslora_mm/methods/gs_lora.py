@@ -8,6 +8,8 @@ from ..utils import ForgetError
 from .base import ForgettingMethod
 
 MODES = ('proximal', 'subgradient')
+# Of the published COCO runs.
+_BOUND = 15.
 
 
 @METHODS.register_module()
@@ -37,8 +39,10 @@ class GSLoRA(ForgettingMethod):
         alpha (float): Weight of the group sparsity. Defaults to 15.
         sparsity_start (int): Epochs with alpha 0 before it is switched on
             (K of the paper). Defaults to 0.
-        bound (float): BND, the value at which the classification loss of the
-            forget stream stops being raised. Defaults to 15.
+        bound (float, optional): BND, the value at which the classification
+            loss of the forget stream stops being raised. Defaults to what
+            suits the head of the model (its ``natural_bound``), 15 for
+            detectors.
         mode (str): ``'proximal'`` or ``'subgradient'``.
 
     Raises:
@@ -49,11 +53,13 @@ class GSLoRA(ForgettingMethod):
                  beta=0.2,
                  alpha=15.,
                  sparsity_start=0,
-                 bound=15.,
+                 bound=None,
                  mode='proximal'):
-        for name, value in dict(
-                beta=beta, alpha=alpha, sparsity_start=sparsity_start,
-                bound=bound).items():
+        numbers = dict(
+            beta=beta, alpha=alpha, sparsity_start=sparsity_start)
+        if bound is not None:
+            numbers['bound'] = bound
+        for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(
                     value, (int, float)) or not 0 <= value < math.inf:
                 raise ForgetError(
@@ -61,9 +67,17 @@ class GSLoRA(ForgettingMethod):
         if mode not in MODES:
             raise ForgetError(f'mode of GSLoRA must be one of '
                               f'{", ".join(MODES)}, not {mode!r}')
-        self.beta, self.alpha, self.bound = beta, alpha, bound
+        self.beta, self.alpha = beta, alpha
+        self.bound, self._bound_given = bound, bound is not None
+        if bound is None:
+            self.bound = _BOUND
         self.sparsity_start, self.mode = sparsity_start, mode
         self.sparsity_on = sparsity_start == 0
+
+    def default_bound(self, bound):
+        """See :meth:`ForgettingMethod.default_bound`."""
+        if not self._bound_given:
+            self.bound = bound
 
     def losses(self, forget, retain, groups):
         """See :meth:`ForgettingMethod.losses`."""
@@ -85,7 +99,7 @@ class GSLoRA(ForgettingMethod):
     def forget_loss(self, forget):
         """``ReLU(BND - L_cls)`` per supervised layer, plus the others."""
         bounded = sum(
-            torch.relu(self.bound - c) for c in forget.classification)
+            torch.relu(self.bound - c).mean() for c in forget.classification)
         return bounded + sum(forget.others.values())
 
     def start_epoch(self, epoch):

@@ -1,8 +1,13 @@
+from .classifier_forgetting import ClassifierForgettingMixin
+from .cosface_head import CosFaceClsHead
 from .detr_forgetting import DetrForgettingMixin, matched_classification
+from .forgetting_classifier import forgetting_classifier
 from .forgetting_detector import forgetting_detector
+from .forgetting_mixin import ForgettingMixin
 from .stream_loss import STREAMS, StreamLoss
 
 __all__ = [
-    'DetrForgettingMixin', 'STREAMS', 'StreamLoss', 'forgetting_detector',
-    'matched_classification'
+    'ClassifierForgettingMixin', 'CosFaceClsHead', 'DetrForgettingMixin',
+    'ForgettingMixin', 'STREAMS', 'StreamLoss', 'forgetting_classifier',
+    'forgetting_detector', 'matched_classification'
 ]

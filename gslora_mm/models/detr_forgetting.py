@@ -1,104 +1,26 @@
-"""What makes a DETR forget: LoRA groups, trained on two streams."""
+"""What makes a DETR forget."""
 import torch
 from mmdet.models.dense_heads import DINOHead
 from mmdet.utils import reduce_mean
 from mmengine.dist import get_world_size
-from mmengine.logging import print_log
 
-from ..lora import (LoRAGroups, freeze_base, inject_lora, reset_lora,
-                    target_table)
-from ..utils import ForgetError
-from .stream_loss import STREAMS, StreamLoss
+from .forgetting_mixin import ForgettingMixin
+from .stream_loss import StreamLoss
 
 
-class DetrForgettingMixin:
-    """Trains LoRA groups of a DETR on a forget and a retain stream.
+class DetrForgettingMixin(ForgettingMixin):
+    """The forgetting of a DETR: matched classification and box losses."""
 
-    Mixed in front of a detector class by :func:`forgetting_detector`, so the
-    model *is* the user's detector: same keys, same inference, same head.
-    """
+    def natural_bound(self):
+        """BND of the published COCO runs, on the weighted focal loss."""
+        return 15.
 
-    def setup_forgetting(self, lora, method, group, aux_loss, dropout,
-                         streams, forget_queries):
-        """Insert LoRA, freeze the rest and print what was matched."""
-        self.targets = inject_lora(self, **lora)
-        freeze_base(self)
-        self.groups = LoRAGroups(self, by=group)
-        self.method = method
-        self.aux_loss, self.dropout = aux_loss, dropout
-        self.streams, self.forget_queries = streams, forget_queries
-        print_log(
-            'LoRA inserted; everything else is frozen\n' +
-            target_table(self, self.targets), 'current')
-        # A new module is in train mode without train() having been called.
-        self.train()
-
-    def init_weights(self):
-        """Reset LoRA only: base weights come from a checkpoint.
-
-        (mmdet's own ``init_weights`` would randomise them, and ``lora_B``,
-        which must start at zero.)
-        """
-        reset_lora(self)
-        self._is_init = True
-
-    def train(self, mode=True):
-        """Train mode for the loss, inference mode for the frozen layers.
-
-        Frozen norms always keep their statistics. Frozen dropout is off
-        unless ``dropout=True``, so that the function which is trained is
-        exactly the one which is evaluated.
-        """
-        super().train(mode)
-        if mode:
-            for module in self.children():
-                module.train(self.dropout)
-            for module in self.modules():
-                if isinstance(module, torch.nn.modules.batchnorm._NormBase):
-                    module.eval()
-        return self
-
-    def loss(self, batch_inputs, batch_data_samples):
-        """Losses of a batch that holds both streams.
-
-        Args:
-            batch_inputs (Tensor): Images of shape (B, 3, H, W).
-            batch_data_samples (list[DetDataSample]): B samples whose
-                metainfo ``stream`` is ``'forget'`` or ``'retain'``.
-
-        Returns:
-            dict[str, Tensor]: What the forgetting method makes of the two
-            streams.
-        """
-        index = _stream_index(batch_data_samples)
-        if self.streams == 'fused':
-            terms = self._fused_terms(batch_inputs, batch_data_samples, index)
-        else:
-            terms = self._separate_terms(batch_inputs, batch_data_samples,
-                                         index)
-        return self.method.losses(terms['forget'], terms['retain'],
-                                  self.groups)
-
-    def _fused_terms(self, inputs, samples, index):
-        predictions = self._predictions(inputs, samples)
-        return {
-            stream: self._terms(
-                _take_images(predictions, index[stream] or [0]), samples,
-                index[stream], stream)
-            for stream in STREAMS
-        }
-
-    def _separate_terms(self, inputs, samples, index):
-        terms = {}
-        for stream in STREAMS:
-            chosen = index[stream] or [0]
-            terms[stream] = None
-            if index[stream] or get_world_size() > 1:
-                predictions = self._predictions(inputs[chosen],
-                                                [samples[i] for i in chosen])
-                terms[stream] = self._terms(predictions, samples,
-                                            index[stream], stream)
-        return terms
+    @staticmethod
+    def _counts(sample, stream):
+        # Forget images that a crop left without boxes hold nothing to
+        # forget. Retain images without boxes stay: they are background, as
+        # in the training of any DETR.
+        return stream == 'retain' or len(sample.gt_instances.bboxes)
 
     def _predictions(self, inputs, samples):
         """What the head predicts for some images, in full precision.
@@ -132,16 +54,21 @@ class DetrForgettingMixin:
             return dict(scores=scores[-1:], boxes=boxes[-1:])
         return dict(scores=scores, boxes=boxes, **outputs)
 
-    def _terms(self, predictions, samples, index, stream):
-        """StreamLoss of the images of a stream; None without images.
+    @staticmethod
+    def _take_images(predictions, index):
+        """Slice predictions along the batch."""
+        taken = {}
+        for key, value in predictions.items():
+            if key == 'dn_meta' or value is None:
+                taken[key] = value
+            elif key in ('scores', 'boxes'):
+                taken[key] = value[:, index]
+            else:
+                taken[key] = value[index]
+        return taken
 
-        Args:
-            predictions (dict): Of these images, see :meth:`_predictions`;
-                without images, of any one image.
-            samples (list[DetDataSample]): The whole batch.
-            index (list[int]): Their positions in it.
-            stream (str): Which stream they are of.
-        """
+    def _terms(self, predictions, samples, index, stream):
+        """See :meth:`ForgettingMixin._terms`."""
         if not index and get_world_size() == 1:
             return None
         chosen = [samples[i] for i in index or [0]]
@@ -217,38 +144,6 @@ def matched_classification(head, scores, boxes, gt, metas):
         labels = torch.zeros_like(labels)
     count = reduce_mean(scores.new_tensor([float(count)])).clamp(min=1)
     return head.loss_cls(scores, labels, avg_factor=count)
-
-
-def _stream_index(samples):
-    """Positions of each stream's images in the batch.
-
-    Forget images that a crop left without boxes hold nothing to forget; they
-    are left out of the forget term. Retain images without boxes stay: they
-    are background, as in the training of any DETR.
-    """
-    index = {s: [] for s in STREAMS}
-    for i, sample in enumerate(samples):
-        stream = sample.metainfo.get('stream')
-        if stream not in index:
-            raise ForgetError(
-                'a training sample is not marked as forget or retain; wrap '
-                'the dataset in gslora_mm.ForgetRetainDataset')
-        if stream == 'retain' or len(sample.gt_instances.bboxes):
-            index[stream].append(i)
-    return index
-
-
-def _take_images(predictions, index):
-    """Slice predictions along the batch."""
-    taken = {}
-    for key, value in predictions.items():
-        if key == 'dn_meta' or value is None:
-            taken[key] = value
-        elif key in ('scores', 'boxes'):
-            taken[key] = value[:, index]
-        else:
-            taken[key] = value[index]
-    return taken
 
 
 def _to_float(value):

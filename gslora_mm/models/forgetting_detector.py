@@ -1,24 +1,14 @@
 """Forgetting wrapper for mmdet's DETR family."""
-import copy
 from functools import lru_cache
 
 from mmdet.models.dense_heads import DETRHead
 from mmdet.models.detectors.base_detr import DetectionTransformer
 from mmengine.registry import DefaultScope
 
-from ..registry import METHODS, MODELS
+from ..registry import MODELS
 from ..utils import ForgetError
+from .building import plain_class, set_up
 from .detr_forgetting import DetrForgettingMixin
-
-
-def _build_method(cfg):
-    try:
-        # Without a scope mmengine looks in that of the run, e.g. mmdet, and
-        # warns that it has no such registry.
-        return METHODS.build(dict(cfg, _scope_='gslora_mm'))
-    except (KeyError, TypeError) as err:
-        raise ForgetError(
-            f'model.method cannot be built: {err.args[0]}') from err
 
 
 @lru_cache(maxsize=None)
@@ -77,34 +67,20 @@ def forgetting_detector(detector,
         ForgetError: If the detector is not of the DETR family or an option
             is unknown.
     """
-    if streams not in ('fused', 'separate'):
-        raise ForgetError(f"streams must be 'fused' or 'separate', not "
-                          f'{streams!r}')
     if forget_queries not in ('all', 'matched'):
         raise ForgetError("forget_queries must be 'all' or 'matched', not "
                           f'{forget_queries!r}')
     if forget_queries == 'matched' and aux_loss:
         raise ForgetError("forget_queries='matched' looks at the last layer "
                           'only; set aux_loss=False')
-    # mmdet's constructors write into their configs: without a copy, the same
-    # config could not be built twice.
-    cfg = copy.deepcopy(dict(detector))
-    scope = cfg.pop('_scope_', 'mmdet')
-    kind = cfg.pop('type')
-    plain = kind if isinstance(kind, type) else MODELS.get(
-        kind if '.' in kind else f'{scope}.{kind}')
-    if plain is None:
-        raise ForgetError(f'model.type {kind!r} is not registered in {scope}; '
-                          'add its module to custom_imports')
+    plain, cfg, scope = plain_class(detector, 'mmdet')
     with DefaultScope.overwrite_default_scope(scope):
         model = _forgetting_class(plain)(**cfg)
     if not isinstance(model.bbox_head, DETRHead):
         raise ForgetError(
-            f'the head of {kind} ({type(model.bbox_head).__name__}) is not '
-            'derived from mmdet DETRHead')
-    try:
-        model.setup_forgetting(lora or {}, _build_method(method), group,
-                               aux_loss, dropout, streams, forget_queries)
-    except (TypeError, ValueError) as err:
-        raise ForgetError(f'LoRA cannot be inserted: {err}') from err
+            f'the head of {plain.__name__} '
+            f'({type(model.bbox_head).__name__}) is not derived from mmdet '
+            'DETRHead')
+    model.aux_loss, model.forget_queries = aux_loss, forget_queries
+    set_up(model, lora, method, group, dropout, streams)
     return model

@@ -13,13 +13,21 @@ class StreamLoss:
 
     Args:
         classification (list[Tensor]): Weighted classification losses, one
-            scalar per supervised layer (one, unless auxiliary losses are on).
+            per supervised layer (one, unless auxiliary losses are on): a
+            scalar, or a value for each image, of shape (N, ).
         others (dict[str, Tensor]): Every other weighted term, e.g. ``bbox``
             and ``iou`` of a detector; scalars.
     """
 
     classification: List[Tensor]
     others: Dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self):
+        # Some losses of mmdet have the shape (1, ).
+        self.others = {
+            k: v.sum() if v.dim() else v
+            for k, v in self.others.items()
+        }
 
     @classmethod
     def from_mmdet(cls, losses, class_agnostic=('enc_loss_cls', )):
@@ -45,14 +53,17 @@ class StreamLoss:
 
     def total(self):
         """Sum of all terms, a scalar tensor."""
-        return sum(self.classification) + sum(self.others.values())
+        return self._mean() + sum(self.others.values())
+
+    def _mean(self):
+        return sum(c.mean() for c in self.classification)
 
     def logged(self, stream):
         """Detached terms for the log, under keys without the word loss.
 
         mmengine adds every key that contains ``loss`` to the objective.
         """
-        terms = {f'{stream}/cls': sum(self.classification).detach()}
+        terms = {f'{stream}/cls': self._mean().detach()}
         for key, value in self.others.items():
             if '.' not in key:
                 terms[f'{stream}/{key}'] = value.detach()

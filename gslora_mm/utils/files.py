@@ -31,7 +31,7 @@ def atomic_path(path):
             raise
         raise ForgetError(
             f'cannot write {path}: {_reason(err)}; free some space or choose '
-            'another folder with --work-dir') from err
+            'another place for it on the command line') from err
     finally:
         partial.unlink(missing_ok=True)
 

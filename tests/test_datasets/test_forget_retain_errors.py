@@ -19,8 +19,8 @@ def root(tmp_path):
     (['ant'], ['bea'], "retain stream names .*'bea'; .*'bee'"),
     (['ant'], ['bee', 'ant'], "'ant' is to be forgotten and retained"),
     ([], ['bee'], 'forget names no class'),
-    (['eel'], ['bee'], 'no usable annotation of eel'),
-    (['ant'], ['eel'], 'no usable annotation of any class that stays'),
+    (['eel'], ['bee'], 'no image of eel'),
+    (['ant'], ['eel'], 'no image of any class that stays'),
 ])
 def test_bad_classes(root, forget, retain, message):
     with pytest.raises(ForgetError, match=message):

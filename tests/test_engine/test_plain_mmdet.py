@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tiny_run import shared_folder
 
-from gslora_mm.engine.request_config import offline_model
+from gslora_mm.engine.tasks import task_of
 from gslora_mm.lora import load_adapter
 
 SCRIPT = Path(__file__).with_name('plain_detect.py')
@@ -45,7 +45,7 @@ def test_merged_checkpoint_detects_the_same_in_plain_mmdet(
 def _plain_config(whole, path):
     """A config of mmdet's own, which names nothing of this package."""
     content = {k: whole[k] for k in PLAIN}
-    content['model'] = offline_model(whole)
+    content['model'] = task_of(whole).plain_model(whole)
     data = content['test_dataloader']['dataset']
     data['type'] = 'CocoDataset'
     data.pop('recipe')
@@ -74,7 +74,7 @@ def _wrapped(whole, base, adapter):
     model = MODELS.build(
         dict(
             type='gslora_mm.ForgettingDetector',
-            detector=offline_model(whole),
+            detector=task_of(whole).plain_model(whole),
             method=whole.forget.method,
             lora=whole.forget.lora)).eval()
     model.init_weights()

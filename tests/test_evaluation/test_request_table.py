@@ -155,6 +155,74 @@ def test_table_without_extras_or_rows(reports):
     assert 'x' * 13 + '.. +1' in format_table(rows)
 
 
+def test_table_of_detectors_is_the_known_one():
+    """Character by character, as in the README."""
+
+    def values(*numbers):
+        keys = ('AP_f_before', 'AP_f', 'AP_r_before', 'AP_r_base', 'AP_r',
+                'AP_o', 'H')
+        return dict(zip(keys, numbers))
+
+    rows = [
+        dict(
+            request=1, classes=['star', 'ring', 'heart'],
+            paper=values(.877, 0., .865, .865, .861, None, .869),
+            coco=values(.876, 0., .865, .865, .861, None, .868),
+            zero_groups='4/6', seconds=73.2),
+        dict(
+            request=2, classes=['square', 'arrow', 'moon'],
+            paper=values(.857, 0., .862, .867, .861, 0., .86),
+            coco=values(.856, 0., .862, .867, .861, 0., .86),
+            zero_groups='4/6', seconds=61.9)
+    ]  # yapf: disable
+    rule = '-' * 104
+    assert format_table(rows, 'base model').splitlines() == [
+        'base model', '#  classes            protocol  AP_f            '
+        'AP_r before (base) -> after  AP_o   H      zero  seconds', rule,
+        '1  star, ring, heart  paper     0.877 -> 0.000  '
+        '0.865 (0.865) -> 0.861       -      0.869  4/6   73',
+        '                      coco      0.876 -> 0.000  '
+        '0.865 (0.865) -> 0.861       -      0.868', rule,
+        '2  square, arrow +1   paper     0.857 -> 0.000  '
+        '0.862 (0.867) -> 0.861       0.000  0.860  4/6   62',
+        '                      coco      0.856 -> 0.000  '
+        '0.862 (0.867) -> 0.861       0.000  0.860'
+    ]
+
+
+def test_keys_of_detectors_are_the_known_ones(reports):
+    """Files of earlier runs and their readers count on these."""
+    keys = ['AP_f', 'AP_f_base', 'AP_r', 'AP_r_base', 'AP_o', 'AP_o_base',
+            'AP50_f', 'AP50_r', 'AP50_o', 'AP_f_before', 'AP_r_before', 'H',
+            'retention', 'per_class', 'per_class_AP50']  # yapf: disable
+    metrics = request_metrics(*reports, 2)
+    assert list(metrics) == ['paper', 'coco']
+    assert all(list(values) == keys for values in metrics.values())
+    assert list(to_csv_rows(make_rows(reports))[0]) == [
+        'request', 'classes', 'protocol', *keys[:-2], 'zero_groups', 'seconds',
+        'adapter_bytes'
+    ]
+
+
+def test_unseen_classes_of_detectors(tmp_path):
+    content = make_truth()
+    sets = class_sets_for_requests(REQUESTS[:1], ['bee', 'dog'])
+    report = run_metric(
+        write_truth(tmp_path, content), make_samples(content), sets)[0].report
+    rows = [
+        dict(
+            request=1,
+            classes=['cat'],
+            **request_metrics(report, report, report, 1))
+    ]
+    for protocol in ('paper', 'coco'):
+        values = rows[0][protocol]
+        unseen = report['sets']['01_unseen'][protocol]
+        assert values['AP_m'] == values['AP_m_before'] == unseen['AP']
+        assert values['AP50_m'] == unseen['AP50']
+    assert 'AP_m' in format_table(rows)
+
+
 def test_widest_table_is_not_cut(reports):
     rows = make_rows(reports)
     for row in rows:

@@ -197,7 +197,7 @@ def test_stream_loss_sorts_what_mmdet_returns():
 @pytest.mark.parametrize('options, message', [
     (dict(beta=-0.1), 'beta'),
     (dict(alpha='big'), 'alpha'),
-    (dict(bound=None), 'bound'),
+    (dict(bound='15'), 'bound'),
     (dict(bound=math.inf), 'bound'),
     (dict(beta=math.nan), 'beta'),
     (dict(alpha=True), 'alpha'),

@@ -30,7 +30,7 @@ def _plain_losses(model, inputs, samples):
     with torch.no_grad():
         losses = model.loss(inputs, samples)
     model.eval()
-    return losses
+    return {key: value.squeeze() for key, value in losses.items()}
 
 
 def _losses(model, inputs=None, samples=None):
@@ -210,6 +210,7 @@ def test_ranks_meet_even_if_one_has_nothing_to_forget(make_pair, monkeypatch,
 
     alone = count(0)
     # By the module's name: in the package, the function hides it.
-    module = sys.modules['gslora_mm.models.detr_forgetting']
-    monkeypatch.setattr(module, 'get_world_size', lambda: 2)
+    for name in ('detr_forgetting', 'forgetting_mixin'):
+        module = sys.modules[f'gslora_mm.models.{name}']
+        monkeypatch.setattr(module, 'get_world_size', lambda: 2)
     assert count(3) == count(0) > alone

@@ -1,0 +1,92 @@
+"""Classifiers of mmpretrain on folders of images."""
+import os
+import os.path as osp
+from collections import Counter
+
+import mmengine
+
+from ..data_config import plain_dataset
+from .task import Task
+
+
+class Classification(Task):
+    """Classification: accuracy on one folder of images per class."""
+
+    head = 'head'
+    wrapper, wraps = 'gslora_mm.ForgettingClassifier', 'classifier'
+    model_keys = ('dropout', 'streams', 'per_sample')
+    example = 'configs/gslora/vit_shapes_forget.py'
+
+    def _named_classes(self, data, kind):
+        listed = data.get('classes')
+        if isinstance(listed, str):
+            listed = mmengine.list_from_file(osp.expanduser(listed))
+        named = listed or super()._named_classes(data, kind)
+        return _distinct(named or _folder_names(data))
+
+    def check_split(self, split, data, kind, classes, may_lack):
+        """Check folders and lists; see :meth:`Task.check_split`."""
+        from ...datasets.folder_checks import check_folder_data
+        check_folder_data(data, kind, classes, split, may_lack)
+
+    def plain_model(self, cfg):
+        """The plain classifier; see :meth:`Task.plain_model`."""
+        model = super().plain_model(cfg)
+        # mmengine's runner would give it to the wrapper.
+        if cfg.get('data_preprocessor'):
+            model.setdefault('data_preprocessor', cfg.data_preprocessor)
+        # Mixup and the like would blend images of both streams.
+        if model.get('train_cfg'):
+            model.train_cfg.pop('augments', None)
+        return model
+
+    def training_data(self, cfg, classes):
+        """The training data with all class names spelt out."""
+        return _with_classes(super().training_data(cfg, classes), classes)
+
+    def evaluation_data(self, cfg, classes):
+        """The validation loader with all class names spelt out."""
+        loader = super().evaluation_data(cfg, classes)
+        _with_classes(plain_dataset(loader['dataset']), classes)
+        return loader
+
+    def evaluator(self, cfg, class_sets):
+        """Accuracy of the class sets; see :meth:`Task.evaluator`."""
+        return dict(
+            type='gslora_mm.ForgetAccuracyMetric',
+            class_sets=class_sets,
+            margin=_margin(cfg.model.head))
+
+
+
+def _folder_names(data):
+    """Sub-folders of the training folder, as mmpretrain would find them."""
+    prefix = data.get('data_prefix') or ''
+    if isinstance(prefix, dict):
+        prefix = prefix.get('img_path', '')
+    folder = osp.join(data.get('data_root') or '', prefix)
+    if data.get('ann_file') or not osp.isdir(folder):
+        return ()
+    return sorted(e.name for e in os.scandir(folder) if e.is_dir())
+
+
+def _distinct(names):
+    """Names in which each is one class: ImageNet has two called crane."""
+    counts = Counter(names)
+    return tuple(f'{name} ({label})' if counts[name] > 1 else name
+                 for label, name in enumerate(names))
+
+
+def _with_classes(data, classes):
+    # Both splits number labels alike, whatever folders they have.
+    data.pop('classes', None)
+    data['metainfo'] = dict(data.get('metainfo') or {}, classes=list(classes))
+    return data
+
+
+def _margin(head):
+    """What a margin head takes from the true logit; None without one."""
+    kind = str(head.get('type', '')).rpartition('.')[2]
+    if kind == 'CosFaceClsHead':
+        return head.get('s', 64.) * head.get('m', .35)
+    return None

@@ -1,0 +1,40 @@
+"""Detectors of mmdet's DETR family on COCO-format data."""
+import os.path as osp
+
+from ...datasets.coco_checks import check_coco
+from ...utils import ForgetError
+from ..data_config import annotation_file
+from .task import Task
+
+
+class Detection(Task):
+    """Detection: AP on COCO-format data."""
+
+    head = 'bbox_head'
+    wrapper, wraps = 'gslora_mm.ForgettingDetector', 'detector'
+    model_keys = ('aux_loss', 'dropout', 'streams', 'forget_queries')
+    example = 'configs/gslora/ddetr_shapes_forget.py'
+
+    def check_split(self, split, data, kind, classes, may_lack):
+        """Check annotations and images; see :meth:`Task.check_split`."""
+        path = annotation_file(data)
+        if not osp.isfile(path):
+            key = f'{split}_dataloader.dataset'
+            raise ForgetError(
+                f'{split} annotations are missing: {osp.abspath(path)} does '
+                f'not exist; put the data there or set --cfg-options '
+                f'{key}.data_root=FOLDER {key}.ann_file=FILE; the generated '
+                'data runs without any download: python tools/train.py '
+                f'{self.example}')
+        folder = osp.join(
+            data.get('data_root') or '',
+            (data.get('data_prefix') or {}).get('img', ''))
+        check_coco(path, folder, classes)
+
+    def evaluator(self, cfg, class_sets):
+        """AP of the class sets; see :meth:`Task.evaluator`."""
+        return dict(
+            type='gslora_mm.ForgetCocoMetric',
+            ann_file=annotation_file(cfg.val_dataloader.dataset),
+            metric='bbox',
+            class_sets=class_sets)

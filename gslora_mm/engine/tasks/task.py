@@ -1,0 +1,152 @@
+"""What the engine asks of a kind of model."""
+import copy
+
+from ...utils import ForgetError
+from ..data_config import dataset_class, plain_dataset
+
+
+class Task:
+    """A kind of model: how it is wrapped, fed and measured.
+
+    The engine runs requests the same way for every task; what it has to know
+    of one is asked here.
+
+    Attributes:
+        head (str): Key of the head in the model config.
+        wrapper (str): Registered forgetting wrapper.
+        wraps (str): Its argument for the plain model.
+        model_keys (tuple[str]): Options of ``forget.model``.
+        example (str): A config of this repository to learn from.
+    """
+
+    head = wrapper = wraps = example = None
+    model_keys = ()
+
+    def class_names(self, cfg):
+        """Class names of the data, in the order of the model's labels.
+
+        Args:
+            cfg (Config): The whole config.
+
+        Returns:
+            tuple[str]: The names.
+
+        Raises:
+            ForgetError: If the data set names no classes, or another number
+                than the head has.
+        """
+        data = plain_dataset(cfg.train_dataloader.dataset)
+        classes = self._named_classes(data, dataset_class(data))
+        count = (cfg.model.get(self.head) or {}).get('num_classes')
+        if not classes:
+            raise ForgetError('the data set names no classes; set '
+                              'train_dataloader.dataset.metainfo.classes')
+        if count is not None and count != len(classes):
+            raise ForgetError(
+                f'the head has num_classes={count} but the data set names '
+                f'{len(classes)} classes; set model.{self.head}.num_classes '
+                'or train_dataloader.dataset.metainfo.classes')
+        return classes
+
+    def _named_classes(self, data, kind):
+        meta = kind._load_metainfo(data.get('metainfo'))
+        return tuple(meta.get('classes') or ())
+
+    def check_data(self, cfg, classes, unseen=()):
+        """Check the files of both splits.
+
+        Args:
+            cfg (Config): The whole config.
+            classes (tuple[str]): Class names of the model.
+            unseen (Sequence[str]): Those that training never shows.
+
+        Raises:
+            ForgetError: Naming the file at fault and the cure.
+        """
+        for split in ('train', 'val'):
+            data = plain_dataset(cfg[f'{split}_dataloader'].dataset)
+            kind = dataset_class(data)
+            # A generated data set writes its own files on first use.
+            prepare = getattr(kind, 'prepare', None)
+            if prepare:
+                prepare(data)
+            self.check_split(split, data, kind, classes,
+                             unseen if split == 'train' else ())
+
+    def check_split(self, split, data, kind, classes, may_lack):
+        """Check the files of one split.
+
+        Args:
+            split (str): ``'train'`` or ``'val'``.
+            data (dict): Config of the innermost data set.
+            kind (type): Its class.
+            classes (tuple[str]): Class names of the model.
+            may_lack (Sequence[str]): Those that need not have images.
+
+        Raises:
+            ForgetError: Naming the file at fault and the cure.
+        """
+        raise NotImplementedError
+
+    def plain_model(self, cfg):
+        """The plain model config without downloads of pre-trained parts.
+
+        Every weight comes from the base checkpoint; fetching an ImageNet
+        backbone first would only need a network.
+        """
+        model = copy.deepcopy(cfg.model)
+        _drop_pretrained(model)
+        return model
+
+    def wrapped_model(self, cfg, settings, request):
+        """Config of the model that forgets.
+
+        Args:
+            cfg (Config): The whole config.
+            settings (ForgetSettings): Its forget section.
+            request (Request): The request.
+
+        Returns:
+            dict: The wrapper around :meth:`plain_model`.
+        """
+        return {
+            'type': self.wrapper,
+            self.wraps: self.plain_model(cfg),
+            'method': settings.method_of(request),
+            **settings.model
+        }
+
+    def training_data(self, cfg, classes):
+        """The plain config of the training data."""
+        return copy.deepcopy(plain_dataset(cfg.train_dataloader.dataset))
+
+    def evaluation_data(self, cfg, classes):
+        """The data loader config of an evaluation."""
+        return copy.deepcopy(cfg.val_dataloader.to_dict())
+
+    def evaluator(self, cfg, class_sets):
+        """Config of the metric that measures some class sets in one pass.
+
+        Args:
+            cfg (Config): The whole config.
+            class_sets (dict[str, list[str]]): Class names of each set.
+
+        Returns:
+            dict: A metric with the attribute ``report``.
+        """
+        raise NotImplementedError
+
+
+
+def _drop_pretrained(node):
+    if isinstance(node, dict):
+        init = node.get('init_cfg')
+        if isinstance(init, dict) and init.get('type') == 'Pretrained':
+            node['init_cfg'] = None
+        if isinstance(node.get('pretrained'), str):
+            node['pretrained'] = None
+        for value in node.values():
+            _drop_pretrained(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            _drop_pretrained(value)

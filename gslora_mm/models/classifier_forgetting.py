@@ -1,0 +1,69 @@
+"""What makes a classifier forget."""
+from contextlib import contextmanager
+
+import torch
+
+from .forgetting_mixin import ForgettingMixin
+from .stream_loss import StreamLoss
+
+# BND of the published face runs, for cosine heads of scale 64.
+_COSINE_BOUND, _COSINE_SCALE = 105., 64.
+_LINEAR_BOUND = 15.
+
+
+class ClassifierForgettingMixin(ForgettingMixin):
+    """The forgetting of an mmpretrain classifier: its head's own loss."""
+
+    def natural_bound(self):
+        """BND where the method names none; see :class:`GSLoRA`.
+
+        A cosine head of scale s reaches losses of 2s at most, 105 of 128 in
+        the published runs. A linear head knows no such limit, and a bound
+        that is never reached lets the forget term grow for ever.
+        """
+        scale = getattr(self.head, 's', None)
+        if scale is None:
+            return _LINEAR_BOUND
+        return _COSINE_BOUND * float(scale) / _COSINE_SCALE
+
+    def _predictions(self, inputs, samples):
+        """Features of some images, as the head takes them."""
+        return self.extract_feat(inputs)
+
+    @staticmethod
+    def _take_images(predictions, index):
+        """Slice features, nested as the backbone returns them."""
+        if isinstance(predictions, torch.Tensor):
+            return predictions[index]
+        return type(predictions)(
+            ClassifierForgettingMixin._take_images(p, index)
+            for p in predictions)
+
+    def _terms(self, predictions, samples, index, stream):
+        """See :meth:`ForgettingMixin._terms`."""
+        if not index:
+            return None
+        chosen = [samples[i] for i in index]
+        with _unreduced(self.head, self.per_sample and stream == 'forget'):
+            losses = self.head.loss(predictions, chosen)
+        return StreamLoss([v for k, v in losses.items() if 'loss' in k])
+
+
+@contextmanager
+def _unreduced(head, wanted):
+    """Let a head return one loss per image.
+
+    mmpretrain's losses read their reduction at every call; an ``avg_factor``,
+    which heads pass, has no effect without one.
+    """
+    modules = [
+        m for m in head.modules() if wanted and hasattr(m, 'reduction')
+    ]
+    before = [m.reduction for m in modules]
+    for module in modules:
+        module.reduction = 'none'
+    try:
+        yield
+    finally:
+        for module, reduction in zip(modules, before):
+            module.reduction = reduction
