@@ -41,7 +41,8 @@ def main():
     from mmengine.dist import is_main_process
     from mmengine.runner import Runner
 
-    from gslora_mm.engine import init_launcher, read_config
+    from gslora_mm.engine import (init_launcher, leave_launcher,
+                                  read_config)
     from gslora_mm.engine.checkpoints import save_plain
     from gslora_mm.engine.tasks import task_of
     cfg = read_config(args.config, args.cfg_options)
@@ -62,6 +63,7 @@ def main():
             out, {k: v.cpu() for k, v in plain.state_dict().items()},
             dict(dataset_meta=dict(classes=classes)))
         print(f'weights: {out}')
+    leave_launcher()
 
 
 if __name__ == '__main__':

@@ -13,7 +13,8 @@ def parse_args():
     """Arguments in the manner of mmdet's own tools/test.py."""
     from gslora_mm.utils.cfg_options import CfgOptions
     parser = argparse.ArgumentParser(
-        description='AP_f, AP_r, AP_o and H of a checkpoint.')
+        description='AP or accuracy of a checkpoint on the classes that a '
+        'request forgets, that stay and that went before; and H.')
     parser.add_argument('config', help='config file with a forget section')
     parser.add_argument('checkpoint', help='plain, merged or base checkpoint')
     parser.add_argument('--adapter', help='adapter.safetensors to merge in')
@@ -47,7 +48,8 @@ def main():
     from mmengine.dist import is_main_process
 
     from gslora_mm.analysis.before_after import draw_before_after
-    from gslora_mm.engine import init_launcher, read_config
+    from gslora_mm.engine import (init_launcher, leave_launcher,
+                                  read_config)
     from gslora_mm.engine.test_checkpoint import CheckpointTest
     from gslora_mm.evaluation import format_table
     from gslora_mm.utils import write_json
@@ -56,7 +58,9 @@ def main():
     test = CheckpointTest(cfg, args.checkpoint, args.adapter, args.request,
                           args.base, args.work_dir)
     metrics = test.run()
-    if not is_main_process():
+    main_process = is_main_process()
+    leave_launcher()
+    if not main_process:
         return
     out = args.out or f'{args.work_dir}/test.json'
     write_json(out, metrics)

@@ -1,10 +1,11 @@
 """Types of the config keys that people change on the command line."""
 from ..utils import ForgetError
 
-_SECTIONS = ('forget', 'forget.data', 'forget.lora', 'forget.model', 'model',
-             'model.bbox_head', 'train_dataloader', 'train_dataloader.dataset',
-             'val_dataloader', 'val_dataloader.dataset', 'train_cfg',
-             'optim_wrapper', 'optim_wrapper.optimizer')
+_SECTIONS = ('forget', 'forget.data', 'forget.gallery', 'forget.lora',
+             'forget.model', 'model', 'model.bbox_head', 'train_dataloader',
+             'train_dataloader.dataset', 'val_dataloader',
+             'val_dataloader.dataset', 'train_cfg', 'optim_wrapper',
+             'optim_wrapper.optimizer')
 # Dotted key: kind of number, and the smallest one that makes sense.
 _NUMBERS = {
     'train_dataloader.batch_size': (int, 2),
@@ -21,6 +22,7 @@ _NUMBERS = {
     'forget.data.epoch_batches': (int, 1),
     'forget.lora.rank': (int, 1),
     'forget.lora.alpha': (float, 0),
+    'forget.gallery.far': (float, 0),
     'forget.max_loss': (float, 0),
 }
 _WORDS = {int: 'a whole number', float: 'a number'}

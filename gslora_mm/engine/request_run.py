@@ -1,5 +1,4 @@
 """Training one request and writing what it leaves behind."""
-import time
 from pathlib import Path
 
 import torch
@@ -69,7 +68,6 @@ def train_request(cfg, settings, request, folder, base, base_print):
     Raises:
         ForgetError: If the loss explodes or the base does not load whole.
     """
-    begin = time.time()
     run = training_config(cfg, settings, request, folder, base, base_print)
     resumed = newest_checkpoint(folder)
     if resumed:
@@ -89,7 +87,7 @@ def train_request(cfg, settings, request, folder, base, base_print):
             'start into a new --work-dir') from err
     if is_main_process():
         write_artefacts(runner, settings, request, folder, base_print, dict(
-            seconds=time.time() - begin, resumed=bool(resumed),
+            seconds=runner.message_hub.get_info('seconds'), resumed=bool(resumed),
             peak_memory_mb=peak_memory_mb(), iterations=runner.iter,
             epochs=runner.epoch))
         _remove_training_state(folder)

@@ -1,10 +1,12 @@
 """``run.json``: which run a folder belongs to."""
+import errno
+import fcntl
 from pathlib import Path
 
 from ..utils import ForgetError, read_json, write_json
 from .settings import config_content, config_digest
 
-RECORD = 'run.json'
+RECORD, LOCK = 'run.json', '.lock'
 
 
 def differing_keys(old, new, prefix=''):
@@ -57,3 +59,29 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
         raise ForgetError(
             f'{work_dir} was started from another base checkpoint than '
             f'{cfg.load_from}; give that one, or choose another --work-dir')
+
+
+def lock_run(work_dir):
+    """Keep other processes out of a work dir while this one lives.
+
+    Args:
+        work_dir (Path): The folder of the run.
+
+    Returns:
+        file: Holds the lock until it is closed or the process ends, however
+        it ends.
+
+    Raises:
+        ForgetError: If another process is at work there.
+    """
+    file = open(Path(work_dir) / LOCK, 'w')
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as err:
+        # Some shared file systems have no locks at all.
+        if err.errno in (errno.EACCES, errno.EAGAIN):
+            file.close()
+            raise ForgetError(
+                f'another process is at work in {work_dir}; wait for it, '
+                'stop it, or choose another --work-dir') from err
+    return file

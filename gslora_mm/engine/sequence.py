@@ -11,10 +11,11 @@ from ..utils import ForgetError, read_json, write_json
 from .artefacts import MERGED, METRICS, TRAINING
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
-from .preflight import (check_amp, check_base, check_requests,
-                        check_work_dir)
+from .gallery_run import GALLERY, GalleryTest, request_gallery
+from .gallery_run import REPORT as GALLERY_REPORT
+from .preflight import (check_amp, check_base, check_requests, check_work_dir)
 from .request_run import is_trained, remove_leftovers, train_request
-from .run_record import open_run
+from .run_record import lock_run, open_run
 from .settings import ForgetSettings
 from .tasks import task_of
 
@@ -58,6 +59,7 @@ class ForgettingSequence:
         ], self.work_dir)
         check_work_dir(self.work_dir)
         if is_main_process():
+            self._lock = lock_run(self.work_dir)
             open_run(cfg, self.work_dir, resume, self.base_print)
             remove_leftovers(self.work_dir)
 
@@ -98,8 +100,9 @@ class ForgettingSequence:
             state, base_print = self._load_merged(base, base_print)
             before = self._measure(request, folder, state, base, base_report,
                                    before)
-            summary = write_summary(self.work_dir) if is_main_process(
-            ) else None
+            self._test_gallery(request, folder, state, base)
+            summary = write_summary(
+                self.work_dir) if is_main_process() else None
         barrier()
         return summary
 
@@ -109,20 +112,47 @@ class ForgettingSequence:
         if self._lacks(path):
             self._say('evaluating the base model')
             report = evaluate_state(self.cfg, self.settings, self.base_state,
-                                    self.cfg.load_from,
-                                    self.settings.requests, path.parent,
-                                    'base model')
+                                    self.cfg.load_from, self.settings.requests,
+                                    path.parent, 'base model')
             self._write(path, report)
+        if self.settings.gallery and self._lacks(path.parent / GALLERY_REPORT):
+            if is_main_process():
+                GalleryTest(self.cfg,
+                            self.settings).base(self.base_state,
+                                                self.cfg.load_from,
+                                                self.settings.requests,
+                                                path.parent)
+            barrier()
         return read_json(path)
+
+    def _test_gallery(self, request, folder, state, source):
+        """Identify by embedding, if the config asks for it."""
+        if not self.settings.gallery:
+            return
+        base = self.work_dir / BASE
+        if self._lacks(folder / GALLERY_REPORT) and is_main_process():
+            report = GalleryTest(self.cfg, self.settings).measure(
+                state, source, self._measured_with(request), base)
+            write_json(folder / GALLERY_REPORT, report)
+        barrier()
+        if self._lacks(folder / GALLERY) and is_main_process():
+            earlier = self.settings.requests[:request.index - 1]
+            before = self.work_dir / earlier[-1].name if earlier else base
+            write_json(folder / GALLERY,
+                       request_gallery(base, before, folder, request.index))
+        barrier()
+
+    def _measured_with(self, request):
+        """Requests whose class sets are measured after one: it, the next."""
+        return self.settings.requests[request.index - 1:request.index + 1]
 
     def _measure(self, request, folder, state, source, base_report, before):
         """Evaluate a merged model; return its report."""
         path = folder / REPORT
         if self._lacks(path):
-            report = evaluate_state(
-                self.cfg, self.settings, state, source,
-                self.settings.requests[request.index - 1:request.index + 1],
-                folder, f'{request.name}, evaluation')
+            report = evaluate_state(self.cfg, self.settings, state, source,
+                                    self._measured_with(request), folder,
+                                    f'{request.name}, evaluation')
             self._write(path, report)
         report = read_json(path)
         if self._lacks(folder / METRICS):

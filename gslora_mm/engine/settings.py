@@ -13,7 +13,8 @@ from .config_checks import check_number, check_types
 from .tasks import TASKS, task_of
 
 _KEYS = ('requests', 'unseen', 'lora', 'group', 'method', 'model', 'data',
-         'max_loss')
+         'gallery', 'max_loss')
+_GALLERY_KEYS = ('dataset', 'far')
 _DATA_KEYS = ('ratio', 'shots', 'shots_per_class', 'stratified',
               'count_crowd', 'forget_per_batch', 'epoch_batches')
 _LORA_KEYS = ('rank', 'alpha', 'position', 'include', 'exclude')
@@ -75,6 +76,8 @@ class ForgetSettings:
             task's own.
         method (dict): Config of the forgetting method.
         data (dict): Arguments of the data streams.
+        gallery (dict): ``far`` and ``dataset`` of the gallery test; empty
+            without one.
         max_loss (float): Limit of the loss guard.
     """
 
@@ -84,6 +87,7 @@ class ForgetSettings:
     model: dict
     method: dict
     data: dict
+    gallery: dict
     max_loss: float = 1e4
 
     @classmethod
@@ -110,7 +114,8 @@ class ForgetSettings:
         model = dict(section.get('model', {}), lora=section.get('lora', {}),
                      group=section.get('group', 'block'))
         return cls(requests, classes, unseen, model, section['method'],
-                   section.get('data', {}), section.get('max_loss', 1e4))
+                   section.get('data', {}), section.get('gallery') or {},
+                   section.get('max_loss', 1e4))
 
     def seen(self, names):
         """list[str]: Those of some class names that training may show."""
@@ -136,8 +141,12 @@ def _checked_section(section, task):
     section = _plain(ConfigDict(section))
     _refuse_unknown('forget', section, _KEYS)
     for key, known in (('data', _DATA_KEYS), ('lora', _LORA_KEYS),
-                       ('model', task.model_keys)):
-        _refuse_unknown(f'forget.{key}', section.get(key, {}), known)
+                       ('model', task.model_keys),
+                       ('gallery', _GALLERY_KEYS)):
+        _refuse_unknown(f'forget.{key}', section.get(key) or {}, known)
+    if section.get('gallery') and not task.has_embeddings:
+        raise ForgetError('forget.gallery identifies by the embedding of a '
+                          'classifier; remove it from this config')
     if section.get('group', 'block') not in GROUPINGS:
         raise ForgetError(f'forget.group is {section["group"]!r}; it must '
                           f'be one of {", ".join(GROUPINGS)}')

@@ -1,11 +1,14 @@
 """Measuring any checkpoint on the class sets of a request."""
 from pathlib import Path
 
-from ..evaluation import request_metrics
+from mmengine.dist import is_main_process
+
+from ..evaluation import gallery_metrics, request_metrics
 from ..lora import fingerprint, load_adapter, merge_state_dict
 from ..utils import ForgetError, read_json
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
+from .gallery_run import REPORT, GalleryTest
 from .settings import ForgetSettings, config_content
 from .tasks import task_of
 
@@ -107,11 +110,23 @@ class CheckpointTest:
         report = self._evaluate(self.state, self.name, 'checkpoint')
         metrics = request_metrics(self.base_report, self.base_report, report,
                                   self.request.index)
+        if self.settings.gallery and is_main_process():
+            metrics['gallery'] = self._gallery()
         return dict(
             request=self.request.index,
             classes=list(self.request.classes),
             checkpoint=str(self.name),
             **metrics)
+
+    def _gallery(self):
+        """Identification by embedding, with the base's templates as well."""
+        test, folder = GalleryTest(self.cfg, self.settings), self.work_dir
+        state, _ = load_plain_state(self.base)
+        test.base(state, self.base, [self.request], folder)
+        base = read_json(folder / REPORT)
+        after = test.measure(self.state, str(self.name), [self.request],
+                             folder)
+        return gallery_metrics(base, base, after, self.request.index)
 
     def _evaluate(self, state, source, title):
         return evaluate_state(self.cfg, self.settings, state, str(source),

@@ -2,6 +2,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -19,6 +21,16 @@ def half(run, tmp_path):
     shutil.copytree(run, copy)
     shutil.rmtree(copy / 'request_02')
     return copy
+
+
+_HOLD = """
+import sys
+import time
+from gslora_mm.engine.run_record import lock_run
+held = lock_run(sys.argv[1])
+print('locked', flush=True)
+time.sleep(100)
+"""
 
 
 class Killed(BaseException):
@@ -117,3 +129,20 @@ def test_request_from_another_result_is_refused(run, config, half):
     shutil.copy(run / 'request_02/merged.pth', half / 'request_01/merged.pth')
     with pytest.raises(ForgetError, match='the request before it'):
         run_sequence(config, half, resume=True)
+
+
+def test_two_processes_in_one_folder(run, config, half):
+    """A lock that ends with the process that holds it, however it ends."""
+    holder = subprocess.Popen(
+        [sys.executable, '-W', 'ignore', '-c', _HOLD, half],
+        stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline().strip() == 'locked'
+        with pytest.raises(ForgetError, match='another process'):
+            run_sequence(config, half, resume=True)
+        assert not (half / 'request_02').exists()
+    finally:
+        holder.kill()
+        holder.wait()
+    run_sequence(config, half, resume=True)
+    assert (half / 'request_02/metrics.json').is_file()

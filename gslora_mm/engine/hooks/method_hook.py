@@ -1,4 +1,6 @@
 """Epochs and optimizer steps, passed on to the forgetting method."""
+import time
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
@@ -16,10 +18,16 @@ class MethodHook(Hook):
 
     The norm of every group after each epoch is kept in the message hub under
     ``group_history``, which is part of every checkpoint: a resumed run has
-    the whole history.
+    the whole history, and ``seconds`` of training beside it counts those of
+    the processes before.
     """
 
     priority = 'NORMAL'
+
+    def before_train(self, runner):
+        """Start the clock."""
+        spent = runner.message_hub.runtime_info.get('seconds', 0.)
+        self.started = time.time() - spent
 
     def before_train_epoch(self, runner):
         """Tell the method which epoch starts."""
@@ -38,3 +46,4 @@ class MethodHook(Hook):
         norms = unwrap(runner.model).groups.norms().detach().tolist()
         runner.message_hub.update_info('group_history',
                                        [*history, norms])
+        runner.message_hub.update_info('seconds', time.time() - self.started)

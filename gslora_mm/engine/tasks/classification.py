@@ -1,10 +1,13 @@
 """Classifiers of mmpretrain on folders of images."""
+import copy
 import os
 import os.path as osp
 from collections import Counter
 
 import mmengine
+from mmpretrain.datasets import CustomDataset
 
+from ...datasets.folder_checks import check_folder_data
 from ..data_config import plain_dataset
 from .task import Task
 
@@ -14,30 +17,43 @@ class Classification(Task):
 
     head = 'head'
     wrapper, wraps = 'gslora_mm.ForgettingClassifier', 'classifier'
+    has_embeddings = True
     model_keys = ('dropout', 'streams', 'per_sample')
     example = 'configs/gslora/vit_shapes_forget.py'
 
     def _named_classes(self, data, kind):
+        named = self._listed_classes(data, kind)
+        return named or _folder_names(data, kind)
+
+    def _listed_classes(self, data, kind):
+        """Class names that a data set config gives; empty if none."""
         listed = data.get('classes')
         if isinstance(listed, str):
             listed = mmengine.list_from_file(osp.expanduser(listed))
-        named = listed or super()._named_classes(data, kind)
-        return _distinct(named or _folder_names(data))
+        return _distinct(listed or super()._named_classes(data, kind))
 
     def check_split(self, split, data, kind, classes, may_lack):
         """Check folders and lists; see :meth:`Task.check_split`."""
-        from ...datasets.folder_checks import check_folder_data
-        check_folder_data(data, kind, classes, split, may_lack)
+        if not issubclass(kind, CustomDataset):
+            return  # Other data sets find and check their files themselves.
+        if self._listed_classes(data, kind) == tuple(classes):
+            data = _with_classes(dict(data), classes)
+        check_folder_data(data, classes, f'{split}_dataloader.dataset', kind,
+                          may_lack)
 
     def plain_model(self, cfg):
         """The plain classifier; see :meth:`Task.plain_model`."""
         model = super().plain_model(cfg)
         # mmengine's runner would give it to the wrapper.
         if cfg.get('data_preprocessor'):
-            model.setdefault('data_preprocessor', cfg.data_preprocessor)
-        # Mixup and the like would blend images of both streams.
-        if model.get('train_cfg'):
-            model.train_cfg.pop('augments', None)
+            model.setdefault('data_preprocessor',
+                             copy.deepcopy(cfg.data_preprocessor))
+        # Mixup and the like would blend images of both streams. They are all
+        # there is in the train_cfg of a classifier.
+        if 'train_cfg' in model:
+            model['train_cfg'] = None
+        if isinstance(model.get('data_preprocessor'), dict):
+            model['data_preprocessor'].pop('batch_augments', None)
         return model
 
     def training_data(self, cfg, classes):
@@ -58,16 +74,19 @@ class Classification(Task):
             margin=_margin(cfg.model.head))
 
 
-
-def _folder_names(data):
+def _folder_names(data, kind):
     """Sub-folders of the training folder, as mmpretrain would find them."""
     prefix = data.get('data_prefix') or ''
     if isinstance(prefix, dict):
         prefix = prefix.get('img_path', '')
-    folder = osp.join(data.get('data_root') or '', prefix)
-    if data.get('ann_file') or not osp.isdir(folder):
+    folder = osp.join(data.get('data_root') or '', osp.expanduser(prefix))
+    if data.get('ann_file') or not issubclass(kind, CustomDataset):
         return ()
-    return sorted(e.name for e in os.scandir(folder) if e.is_dir())
+    if not osp.isdir(folder):
+        # Says that the folder is missing, rather than the names.
+        check_folder_data(data, (), 'train_dataloader.dataset', kind)
+        return ()
+    return tuple(sorted(e.name for e in os.scandir(folder) if e.is_dir()))
 
 
 def _distinct(names):

@@ -16,11 +16,13 @@ class Task:
         wrapper (str): Registered forgetting wrapper.
         wraps (str): Its argument for the plain model.
         model_keys (tuple[str]): Options of ``forget.model``.
+        has_embeddings (bool): Whether the gallery test is for it.
         example (str): A config of this repository to learn from.
     """
 
     head = wrapper = wraps = example = None
     model_keys = ()
+    has_embeddings = False
 
     def class_names(self, cfg):
         """Class names of the data, in the order of the model's labels.
@@ -137,11 +139,12 @@ class Task:
         raise NotImplementedError
 
 
-
 def _drop_pretrained(node):
     if isinstance(node, dict):
         init = node.get('init_cfg')
-        if isinstance(init, dict) and init.get('type') == 'Pretrained':
+        if any(i.get('type') == 'Pretrained'
+               for i in (init if isinstance(init, (list, tuple)) else [init])
+               if isinstance(i, dict)):
             node['init_cfg'] = None
         if isinstance(node.get('pretrained'), str):
             node['pretrained'] = None
