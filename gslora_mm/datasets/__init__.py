@@ -1,19 +1,24 @@
 from .class_orders import (COCO_CATEGORY_IDS, coco_class_names_by_id,
-                           published_coco_order, published_requests)
+                           published_class100_order, published_coco_order,
+                           published_requests)
 from .data_checks import full_init_checked
+from .folder_checks import check_folder_data
 from .forget_retain_dataset import ForgetRetainDataset
 from .requests import Request, check_class_names, parse_requests
-from .shapes import SHAPES, ensure_shapes
+from .shapes import SHAPES
 from .shapes_dataset import ShapesDataset
+from .shapes_files import ensure_shapes, ensure_shapes_folder
+from .shapes_folder import ShapesFolder
 from .stream_sampler import StreamSampler
 from .subsets import (few_shot_subset, pooled_subset, random_subset,
                       stratified_subset)
 
 __all__ = [
     'COCO_CATEGORY_IDS', 'ForgetRetainDataset', 'Request', 'SHAPES',
-    'ShapesDataset', 'StreamSampler', 'check_class_names',
-    'coco_class_names_by_id', 'ensure_shapes', 'few_shot_subset',
-    'full_init_checked', 'parse_requests', 'pooled_subset',
+    'ShapesDataset', 'ShapesFolder', 'StreamSampler', 'check_class_names',
+    'check_folder_data', 'coco_class_names_by_id', 'ensure_shapes',
+    'ensure_shapes_folder', 'few_shot_subset', 'full_init_checked',
+    'parse_requests', 'pooled_subset', 'published_class100_order',
     'published_coco_order', 'published_requests', 'random_subset',
     'stratified_subset'
 ]

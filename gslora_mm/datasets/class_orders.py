@@ -1,9 +1,11 @@
-"""The published COCO class order and the splits made from it.
+"""The published class orders and the splits made from them.
 
-Source: GS-LoRA's COCO experiments. The 80 category ids, ascending, are
-shuffled with numpy's legacy generator (seed 123) and forgotten from the
-tail.
+Source: the published GS-LoRA code. Classes are forgotten from the tail of a
+shuffled list: of the 80 COCO category ids, ascending, with numpy's legacy
+generator (seed 123); of the places of 100 classes (faces, ImageNet-100) in
+the order of their sorted folders, with Python's generator (seed 1337).
 """
+import random
 import re
 
 import numpy as np
@@ -14,8 +16,10 @@ from ..utils.errors import ForgetError
 _UNUSED_IDS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 COCO_CATEGORY_IDS = tuple(i for i in range(1, 91) if i not in _UNUSED_IDS)
 
-_ORDER_SEED = 123
-_KNOWN = "'coco-7x10', 'coco-80-<k>' with k from 1 to 79"
+_COCO_SEED = 123
+_CLASS100_SEED = 1337
+_KNOWN = ("'coco-7x10', 'coco-80-<k>' with k from 1 to 79, 'class100-4x20', "
+          "'class100-<k>' with k from 1 to 99")
 
 
 def published_coco_order():
@@ -25,7 +29,7 @@ def published_coco_order():
         list[int]: The 80 category ids of COCO 2017.
     """
     order = list(COCO_CATEGORY_IDS)
-    np.random.RandomState(_ORDER_SEED).shuffle(order)
+    np.random.RandomState(_COCO_SEED).shuffle(order)
     return order
 
 
@@ -38,27 +42,58 @@ def coco_class_names_by_id():
     return dict(zip(COCO_CATEGORY_IDS, CocoDataset.METAINFO['classes']))
 
 
-def published_requests(name):
-    """Class names of every request of a published COCO split.
+def published_class100_order():
+    """Places of 100 classes in the published order, for faces and ImageNet.
+
+    Returns:
+        list[int]: Places in the sorted class folders; the last are forgotten
+        first.
+    """
+    order = list(range(100))
+    random.Random(_CLASS100_SEED).shuffle(order)
+    return order
+
+
+def published_requests(name, classes=None):
+    """Class names of every request of a published split.
 
     Args:
-        name (str): 'coco-7x10' (seven requests of ten classes) or
-            'coco-80-<k>' (one request of k classes, k from 1 to 79).
+        name (str): 'coco-7x10' (seven requests of ten classes),
+            'coco-80-<k>' (one request of k classes, k from 1 to 79),
+            'class100-4x20' (four requests of twenty classes, for any data
+            set of 100 classes) or 'class100-<k>' (k from 1 to 99).
+        classes (Sequence[str], optional): The 100 class names in the order
+            of their sorted folders; the COCO splits do not need them.
 
     Returns:
         list[list[str]]: Class names of each request, in order.
 
     Raises:
-        ForgetError: If there is no such split.
+        ForgetError: If there is no such split, or there are not 100 classes.
     """
-    names = coco_class_names_by_id()
-    order = [names[i] for i in published_coco_order()]
-    if name == 'coco-7x10':
-        ends = range(len(order), 10, -10)
-        return [order[end - 10:end] for end in ends]
-    match = re.fullmatch(r'coco-80-([1-9]\d?)', str(name))
-    if match and int(match[1]) < len(order):
-        return [order[-int(match[1]):]]
+    name = str(name)
+    coco = re.fullmatch(r'coco-(7x10|80-([1-9]\d?))', name)
+    if coco and int(coco[2] or 1) < 80:
+        names = coco_class_names_by_id()
+        order = [names[i] for i in published_coco_order()]
+        return _from_the_tail(order, coco[2], 7, 10)
+    class100 = re.fullmatch(r'class100-(4x20|([1-9]\d?))', name)
+    if class100:
+        count = len(classes or ())
+        if count != 100:
+            raise ForgetError(
+                f'the split {name!r} is made of 100 classes, not of {count}; '
+                'list the class names of each request instead')
+        order = [classes[i] for i in published_class100_order()]
+        return _from_the_tail(order, class100[2], 4, 20)
     raise ForgetError(
         f'no published split is called {name!r}; known are {_KNOWN}, or list '
         'the class names of each request')
+
+
+def _from_the_tail(order, single, num, size):
+    """``num`` requests of ``size`` classes, or one of ``single`` classes."""
+    if single:
+        return [order[-int(single):]]
+    ends = [len(order) - i * size for i in range(num)]
+    return [order[end - size:end] for end in ends]

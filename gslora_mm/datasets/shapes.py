@@ -1,26 +1,17 @@
-"""A generated detection set in COCO format: the data behind the demo.
+"""Images of shapes, drawn from a seed: the data behind the demo.
 
 Fifteen shape classes, some of them alike (circle and ellipse, square and
-rectangle, pentagon and hexagon), in any colour, size and rotation, partly
-hidden by each other, on a textured background. Everything follows from one
-seed, so no image is ever downloaded or committed.
+rectangle, pentagon and hexagon), in any colour, size and rotation, on a
+textured background: several in a scene, partly hidden by each other, for
+detection, or a single large one for classification.
 """
-import json
-import os
-import shutil
-import tempfile
-from pathlib import Path
-
 import cv2
 import numpy as np
-
-from ..utils.errors import ForgetError
 
 SHAPES = ('circle', 'ellipse', 'ring', 'semicircle', 'crescent', 'triangle',
           'square', 'rectangle', 'pentagon', 'hexagon', 'star', 'cross',
           'arrow', 'heart', 'drop')
 
-_SPLIT_SEED = dict(train=0, val=1)
 _SUBPIXEL_BITS = 4
 
 
@@ -186,75 +177,19 @@ def draw_scene(rng, size=128, max_objects=5, max_overlap=.2):
     return image, objects
 
 
-def write_split(folder, split, num_images, seed=0, size=128):
-    """Write the images and the COCO annotation file of one split."""
-    folder = Path(folder)
-    (folder / split).mkdir(parents=True, exist_ok=True)
-    images, annotations = [], []
-    for i in range(num_images):
-        rng = np.random.default_rng([seed, _SPLIT_SEED[split], i])
-        image, objects = draw_scene(rng, size)
-        name = f'{i:05d}.jpg'
-        cv2.imwrite(
-            str(folder / split / name), image,
-            [cv2.IMWRITE_JPEG_QUALITY, 95])
-        images.append(dict(id=i, file_name=name, width=size, height=size))
-        for label, box in objects:
-            annotations.append(
-                dict(
-                    id=len(annotations) + 1,
-                    image_id=i,
-                    category_id=label + 1,
-                    bbox=box,
-                    area=round(box[2] * box[3], 2),
-                    iscrowd=0))
-    categories = [dict(id=i + 1, name=n) for i, n in enumerate(SHAPES)]
-    (folder / 'annotations').mkdir(exist_ok=True)
-    (folder / 'annotations' / f'{split}.json').write_text(
-        json.dumps(
-            dict(
-                images=images, annotations=annotations,
-                categories=categories)))
-
-
-def ensure_shapes(root, num_train=4000, num_val=500, seed=0, size=128):
-    """Generate the set under ``root`` unless the very same one is there.
-
-    It is written beside its place and moved there whole, so that a killed or
-    a concurrent first use never leaves half a data set.
+def draw_single(rng, label, size=64):
+    """Draw one image that a single shape fills for the most part.
 
     Args:
-        root (str | Path): Folder of the data set.
-        num_train (int): Training images. Defaults to 4000.
-        num_val (int): Validation images. Defaults to 500.
-        seed (int): Seed of every image. Defaults to 0.
-        size (int): Side of the images in pixels. Defaults to 128.
+        rng (np.random.Generator): Draws background, place and look.
+        label (int): Index into :data:`SHAPES`.
+        size (int): Side of the image in pixels. Defaults to 64.
 
     Returns:
-        Path: ``root``.
-
-    Raises:
-        ForgetError: If ``root`` holds anything but a generated set.
+        np.ndarray: uint8 (size, size, 3), BGR.
     """
-    root = Path(root)
-    recipe = dict(
-        num_train=num_train, num_val=num_val, seed=seed, size=size, version=1)
-    stamp = root / 'recipe.json'
-    if stamp.is_file() and json.loads(stamp.read_text()) == recipe:
-        return root
-    if root.exists() and not stamp.is_file() and any(root.iterdir()):
-        raise ForgetError(f'{root} holds something else than the generated '
-                          'shapes, which would replace it; choose another '
-                          'data_root')
-    root.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f'.{root.name}-', dir=root.parent))
-    try:
-        write_split(fresh, 'train', num_train, seed, size)
-        write_split(fresh, 'val', num_val, seed, size)
-        (fresh / 'recipe.json').write_text(json.dumps(recipe))
-        if root.exists():
-            shutil.rmtree(root)
-        os.replace(fresh, root)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return root
+    image = textured_background(size, rng)
+    radius = rng.uniform(.28, .42) * size
+    centre = rng.uniform(radius, size - radius, 2)
+    draw_shape(image, SHAPES[label], centre, radius, rng)
+    return image

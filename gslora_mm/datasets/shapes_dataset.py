@@ -2,7 +2,8 @@
 from mmdet.datasets import CocoDataset
 
 from ..registry import DATASETS
-from .shapes import SHAPES, ensure_shapes
+from .shapes import SHAPES
+from .shapes_files import ensure_shapes
 
 
 @DATASETS.register_module()
@@ -12,7 +13,7 @@ class ShapesDataset(CocoDataset):
     Args:
         data_root (str): Where the images are or will be.
         recipe (dict, optional): Arguments of
-            :func:`~gslora_mm.datasets.shapes.ensure_shapes`. Defaults to
+            :func:`~gslora_mm.datasets.shapes_files.ensure_shapes`. Defaults to
             the set that the shipped checkpoint was trained on.
         **kwargs: Arguments of ``CocoDataset``.
     """

@@ -17,11 +17,13 @@ class ClassifierForgettingMixin(ForgettingMixin):
     def natural_bound(self):
         """BND where the method names none; see :class:`GSLoRA`.
 
-        A cosine head of scale s reaches losses of 2s at most, 105 of 128 in
-        the published runs. A linear head knows no such limit, and a bound
-        that is never reached lets the forget term grow for ever.
+        A cosine head of scale s reaches losses of 2s and a little more for
+        its margin, 105 of 128 in the published runs. A linear head knows no
+        such limit, and a bound that is never reached lets the forget term
+        grow for ever.
         """
-        scale = getattr(self.head, 's', None)
+        # CosFace calls it s, mmpretrain's ArcFace scale.
+        scale = getattr(self.head, 's', getattr(self.head, 'scale', None))
         if scale is None:
             return _LINEAR_BOUND
         return _COSINE_BOUND * float(scale) / _COSINE_SCALE
@@ -44,9 +46,14 @@ class ClassifierForgettingMixin(ForgettingMixin):
         if not index:
             return None
         chosen = [samples[i] for i in index]
-        with _unreduced(self.head, self.per_sample and stream == 'forget'):
+        per_sample = self.per_sample and stream == 'forget'
+        with _unreduced(self.head, per_sample):
             losses = self.head.loss(predictions, chosen)
-        return StreamLoss([v for k, v in losses.items() if 'loss' in k])
+        losses = [v for k, v in losses.items() if 'loss' in k]
+        if per_sample:
+            # Binary cross-entropy has one value for each class.
+            losses = [v.reshape(len(index), -1).sum(1) for v in losses]
+        return StreamLoss(losses)
 
 
 @contextmanager

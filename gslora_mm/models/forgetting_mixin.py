@@ -63,6 +63,8 @@ class ForgettingMixin:
             for module in self.modules():
                 if isinstance(module, torch.nn.modules.batchnorm._NormBase):
                     module.eval()
+        # Some backbones freeze stages here, LoRA in them included.
+        freeze_base(self)
         return self
 
     def loss(self, inputs, data_samples):

@@ -1,0 +1,131 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmpretrain.datasets import CustomDataset
+
+from gslora_mm.datasets import (SHAPES, ShapesFolder, ensure_shapes,
+                                ensure_shapes_folder)
+from gslora_mm.datasets.shapes import draw_single, textured_background
+from gslora_mm.utils import ForgetError
+
+RECIPE = dict(num_train=3, num_val=2, size=32)
+
+
+def content_of(root):
+    return {
+        str(p.relative_to(root)): p.read_bytes()
+        for p in sorted(root.rglob('*')) if p.is_file()
+    }
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return ensure_shapes_folder(
+        tmp_path_factory.mktemp('data') / 'set', **RECIPE)
+
+
+def test_one_folder_per_class(folder):
+    for split, number in (('train', 3), ('val', 2)):
+        names = sorted(p.name for p in (folder / split).iterdir())
+        assert names == sorted(SHAPES)
+        for name in names:
+            files = sorted((folder / split / name).iterdir())
+            assert [p.name
+                    for p in files] == [f'{i:05d}.jpg' for i in range(number)]
+            assert cv2.imread(str(files[0])).shape == (32, 32, 3)
+
+
+def test_the_seed_decides_every_byte(folder, tmp_path):
+    again = ensure_shapes_folder(tmp_path / 'again', **RECIPE)
+    assert content_of(again) == content_of(folder)
+    other = ensure_shapes_folder(tmp_path / 'other', seed=1, **RECIPE)
+    images = set(content_of(other).values()) & set(content_of(folder).values())
+    assert not images
+
+
+def test_no_two_images_are_alike(folder):
+    content = content_of(folder)
+    assert len(set(content.values())) == len(content)
+
+
+@pytest.mark.parametrize('label', range(len(SHAPES)))
+def test_a_large_object_on_the_background_of_the_same_seed(label):
+    size = 96
+    image = draw_single(np.random.default_rng(7), label, size)
+    background = textured_background(size, np.random.default_rng(7))
+    rows, columns = np.nonzero((image != background).any(2))
+    # The outline's box: 2 * radius at most, in x and in y.
+    extent = [np.ptp(rows) + 1, np.ptp(columns) + 1]
+    assert max(extent) >= .35 * size
+    assert max(extent) <= .84 * size + 3
+    assert len(rows) <= .6 * size**2
+
+
+def test_the_default_label_order_is_the_class_list(folder):
+    cfg = dict(
+        type='gslora_mm.ShapesFolder',
+        data_root=str(folder) + '/',
+        data_prefix='val',
+        recipe=RECIPE,
+        with_label=True,
+        _scope_='mmpretrain',
+        pipeline=[dict(type='LoadImageFromFile'),
+                  dict(type='PackInputs')])
+    dataset = MMENGINE_DATASETS.build(cfg)
+    assert isinstance(dataset, CustomDataset) and len(dataset) == 30
+    assert dataset.metainfo['classes'] == SHAPES
+    assert dataset.folder_to_idx == {c: i for i, c in enumerate(SHAPES)}
+    for i in range(len(dataset)):
+        info = dataset.get_data_info(i)
+        assert f'/val/{SHAPES[info["gt_label"]]}/' in info['img_path']
+    # The plain class numbers the sorted folders instead.
+    plain = CustomDataset(data_root=str(folder), data_prefix='val')
+    assert plain.metainfo['classes'] == tuple(sorted(SHAPES))
+    sample = dataset[0]
+    assert sample['inputs'].shape == (3, 32, 32)
+    label = sample['data_samples'].gt_label.item()
+    assert SHAPES[label] == sorted(SHAPES)[0]
+
+
+def test_prepare_makes_the_data_once(tmp_path):
+    root = tmp_path / 'set'
+    cfg = dict(data_root=str(root), recipe=dict(num_train=1, num_val=1))
+    ShapesFolder.prepare(cfg)
+    image = root / 'train/star/00000.jpg'
+    before = image.stat().st_mtime_ns
+    dataset = ShapesFolder(**cfg, data_prefix='train')
+    assert len(dataset) == 15
+    assert image.stat().st_mtime_ns == before
+
+
+def test_a_set_of_another_recipe_is_replaced(tmp_path):
+    root = ensure_shapes_folder(tmp_path / 'set', num_train=1, num_val=1)
+    ensure_shapes_folder(root, num_train=2, num_val=1)
+    assert len(list((root / 'train/ring').iterdir())) == 2
+    assert [p.name for p in tmp_path.iterdir()] == ['set']
+
+
+@pytest.mark.parametrize('stamp', [None, '[]', '{"my": "recipe"}'])
+def test_data_of_another_kind_is_never_replaced(tmp_path, stamp):
+    """A user's own folders may have the very same layout."""
+    image = tmp_path / 'own/train/star/00000.jpg'
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b'mine')
+    if stamp:
+        (tmp_path / 'own/recipe.json').write_text(stamp)
+    with pytest.raises(ForgetError, match='choose another data_root'):
+        ensure_shapes_folder(tmp_path / 'own', **RECIPE)
+    assert image.read_bytes() == b'mine'
+    assert [p.name for p in tmp_path.iterdir()] == ['own']
+
+
+def test_the_two_generated_sets_do_not_replace_each_other(folder, tmp_path):
+    with pytest.raises(ForgetError, match='choose another data_root'):
+        ensure_shapes(folder, num_train=1, num_val=1)
+    scenes = ensure_shapes(tmp_path / 'scenes', num_train=1, num_val=1)
+    with pytest.raises(ForgetError, match='choose another data_root'):
+        ensure_shapes_folder(scenes, **RECIPE)
+    assert json.loads((folder / 'recipe.json').read_text())['num_val'] == 2
