@@ -36,6 +36,10 @@ class GSLoRA(ForgettingMethod):
 
     Args:
         beta (float): Weight of the forget term. Defaults to 0.2.
+        late_beta (float, optional): Weight from epoch ``late_start`` on, so
+            that the last epochs repair what forgetting did to the others
+            (``beta_decay`` of the published code). Defaults to ``beta``.
+        late_start (int): See ``late_beta``. Defaults to 0.
         alpha (float): Weight of the group sparsity. Defaults to 15.
         sparsity_start (int): Epochs with alpha 0 before it is switched on
             (K of the paper). Defaults to 0.
@@ -51,14 +55,20 @@ class GSLoRA(ForgettingMethod):
 
     def __init__(self,
                  beta=0.2,
+                 late_beta=None,
+                 late_start=0,
                  alpha=15.,
                  sparsity_start=0,
                  bound=None,
                  mode='proximal'):
         numbers = dict(
-            beta=beta, alpha=alpha, sparsity_start=sparsity_start)
-        if bound is not None:
-            numbers['bound'] = bound
+            beta=beta, late_start=late_start, alpha=alpha,
+            sparsity_start=sparsity_start)
+        numbers.update({
+            key: value
+            for key, value in dict(late_beta=late_beta, bound=bound).items()
+            if value is not None
+        })
         for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(
                     value, (int, float)) or not 0 <= value < math.inf:
@@ -68,6 +78,8 @@ class GSLoRA(ForgettingMethod):
             raise ForgetError(f'mode of GSLoRA must be one of '
                               f'{", ".join(MODES)}, not {mode!r}')
         self.beta, self.alpha = beta, alpha
+        self.betas = beta, beta if late_beta is None else late_beta
+        self.late_start = late_start
         self.bound, self._bound_given = bound, bound is not None
         if bound is None:
             self.bound = _BOUND
@@ -103,7 +115,8 @@ class GSLoRA(ForgettingMethod):
         return bounded + sum(forget.others.values())
 
     def start_epoch(self, epoch):
-        """Switch the sparsity on from epoch ``sparsity_start``."""
+        """Switch sparsity and ``late_beta`` on when their epochs come."""
+        self.beta = self.betas[epoch >= self.late_start]
         self.sparsity_on = epoch >= self.sparsity_start
 
     def after_step(self, groups, lr):
