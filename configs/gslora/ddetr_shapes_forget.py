@@ -24,19 +24,22 @@ forget = dict(
     method=dict(
         type='GSLoRA',
         beta=0.2,
+        # The last epochs repair what forgetting did to the others.
+        late_beta=0.04,
+        late_start=6,
         alpha=25.,
         sparsity_start=2,
         bound=15.,
         mode='proximal'),
     # Half of the images of either stream; 6 forget and 10 retain images a
     # batch.
-    data=dict(ratio=0.5, forget_per_batch=6, epoch_batches=10))
+    data=dict(ratio=0.5, forget_per_batch=6, epoch_batches=14))
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10)
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=4e-3, weight_decay=0.),
     clip_grad=dict(max_norm=0.1, norm_type=2))
-default_hooks = dict(logger=dict(interval=10))
+default_hooks = dict(logger=dict(interval=14))
 # Constant for half of the epochs, then down to zero.
 param_scheduler = [
     dict(

@@ -221,3 +221,36 @@ def test_a_method_must_say_what_the_loss_is(groups):
     method.after_step(groups, 1.)
     with pytest.raises(NotImplementedError):
         method.losses(None, None, groups)
+
+
+def test_late_beta_weighs_the_last_epochs(groups):
+    forget = _stream(1., bbox=.5)
+    method = GSLoRA(beta=.2, late_beta=.05, late_start=2, bound=15.)
+    found = []
+    for epoch in range(4):
+        method.start_epoch(epoch)
+        found.append(float(method.losses(forget, None, groups)['loss_forget']))
+    assert found == pytest.approx([2.9, 2.9, .725, .725])
+    # A resumed run starts in a late epoch.
+    resumed = GSLoRA(beta=.2, late_beta=.05, late_start=2, bound=15.)
+    resumed.start_epoch(3)
+    assert resumed.beta == .05
+    constant = GSLoRA(beta=.2)
+    constant.start_epoch(3)
+    assert constant.beta == .2
+
+
+def test_the_model_knows_the_bound_unless_it_is_given():
+    free, given = GSLoRA(), GSLoRA(bound=3.)
+    for method in (free, given):
+        method.default_bound(105.)
+    assert (free.bound, given.bound) == (105., 3.)
+    assert GSLoRA().bound == 15.
+
+
+def test_bounded_one_by_one():
+    forget = StreamLoss([torch.tensor([1., 20., 5.])])
+    # Only those below the bound count, but the mean is over all.
+    assert GSLoRA(bound=10.).forget_loss(forget) == pytest.approx(14 / 3)
+    together = StreamLoss([torch.tensor(26 / 3)])
+    assert GSLoRA(bound=10.).forget_loss(together) == pytest.approx(4 / 3)
