@@ -66,7 +66,7 @@ def forgetting_parts(setting, per_stream, num_batches=4):
     load_into(model, state, cfg.load_from)
     model = model.to(device()).train()
     # Past the epochs without sparsity: a step is the dearest that it can be.
-    model.method.start_epoch(10**6)
+    model.method.start_epoch(10**6, model.groups)
     return Parts(cfg, model, build_optim_wrapper(model, run.optim_wrapper),
                  batches)
 

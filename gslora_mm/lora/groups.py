@@ -41,6 +41,7 @@ class LoRAGroups:
                 members.setdefault(group, []).append((key, name, matrix))
         self.names = list(members)
         self._members = list(members.values())
+        self._zero_layers = []
 
     def __len__(self):
         return len(self.names)
@@ -108,6 +109,33 @@ class LoRAGroups:
                 # Not a product with 0, which leaves -0.0 behind.
                 shrunk = (param * factors[i]).to(param.dtype)
                 param.copy_(torch.where(dead[i], 0, shrunk))
+        for layer in self._zero_layers:
+            layer.lora_A.zero_()
+            layer.lora_B.zero_()
+
+    @torch.no_grad()
+    def settle_zero_layers(self, detach=True):
+        """Let layers stay zero whose A and B are; see LoRALinear.settle.
+
+        Only the momentum of an optimizer could still move them. Looks at
+        the weights, so that a GPU is waited for: call it once in a while.
+
+        Args:
+            detach (bool): Also take them out of forward and backward.
+                False where something waits for every gradient, as
+                DistributedDataParallel does; :meth:`soft_threshold_` then
+                keeps them at zero. Defaults to True.
+        """
+        layers = list(self._modules.values())
+        zero = [
+            layer for layer in layers
+            if not (layer.lora_A.any() or layer.lora_B.any())
+        ]
+        self._zero_layers = zero
+        # With nothing left that learns, a loss would have no gradient.
+        if detach and len(zero) < len(layers):
+            for layer in zero:
+                layer.settle()
 
     @torch.no_grad()
     def zero_mask(self):

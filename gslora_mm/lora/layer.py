@@ -23,6 +23,8 @@ class LoRALinear(nn.Linear):
         alpha (float): Its numerator; ``scaling`` is alpha / rank.
         merged (bool): Whether the update already lies in ``weight``.
         enabled (bool): Whether ``forward`` adds the update.
+        settled (bool): Whether the update is zero for good, see
+            :meth:`settle`.
         block (str | None): Transformer block of the layer, set by
             :func:`~gslora_mm.lora.inject_lora`.
 
@@ -61,6 +63,7 @@ class LoRALinear(nn.Linear):
         layer.rank, layer.alpha = rank, float(alpha)
         layer.scaling = layer.alpha / rank
         layer.merged, layer.enabled, layer.block = False, True, None
+        layer.settled = False
         like = linear.weight
         layer.lora_A = nn.Parameter(
             like.new_empty(rank, linear.in_features, requires_grad=True))
@@ -74,7 +77,21 @@ class LoRALinear(nn.Linear):
         """Start a new update: A Kaiming-uniform, U(+-1/sqrt(in)), B zero."""
         nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
         nn.init.zeros_(self.lora_B)
-        self.merged = False
+        self.lora_A.requires_grad_(True)
+        self.lora_B.requires_grad_(True)
+        self.merged = self.settled = False
+
+    def settle(self):
+        """Take an update that is zero out of training.
+
+        With A and B zero both gradients are zero, as each holds the other
+        matrix as a factor: no gradient step leaves this point. Without the
+        layer the backward pass ends at the first one that still learns.
+        """
+        self.settled = True
+        for param in (self.lora_A, self.lora_B):
+            param.requires_grad_(False)
+            param.grad = None
 
     def forward(self, x):
         """Apply the layer.
@@ -86,7 +103,7 @@ class LoRALinear(nn.Linear):
             Tensor: Shape (..., out).
         """
         out = F.linear(x, self.weight, self.bias)
-        if self.merged or not self.enabled:
+        if self.merged or self.settled or not self.enabled:
             return out
         low = F.linear(x, self.lora_A)
         # One kernel that scales, multiplies and adds: as separate operations
@@ -125,7 +142,7 @@ class LoRALinear(nn.Linear):
         for name in ('lora_A', 'lora_B'):
             del linear._parameters[name]
         for name in ('base_class', 'rank', 'alpha', 'scaling', 'merged',
-                     'enabled', 'block'):
+                     'enabled', 'settled', 'block'):
             del linear.__dict__[name]
         return linear
 

@@ -32,8 +32,13 @@ class ForgettingMethod:
         """
         raise NotImplementedError
 
-    def start_epoch(self, epoch):
-        """Called before epoch ``epoch`` (from 0) starts."""
+    def start_epoch(self, epoch, groups):
+        """Called before an epoch starts, resumed ones included.
+
+        Args:
+            epoch (int): Which epoch, from 0.
+            groups (LoRAGroups): The LoRA groups of the model.
+        """
 
     def after_step(self, groups, lr):
         """Called after every optimizer step with its learning rate."""

@@ -2,6 +2,7 @@
 import math
 
 import torch
+from mmengine.dist import get_world_size
 
 from ..registry import METHODS
 from ..utils import ForgetError
@@ -29,7 +30,8 @@ class GSLoRA(ForgettingMethod):
 
     The penalty enters in one of two ways. ``proximal`` (default) solves it
     exactly: after each optimizer step every group is soft-thresholded by
-    ``lr * alpha``, so unselected groups become exactly zero. ``subgradient``
+    ``lr * alpha``, so unselected groups become exactly zero. What is zero at
+    the start of an epoch stays so and is not computed any more. ``subgradient``
     adds ``alpha * L_structure`` to the loss, as the published code does;
     groups get small, never zero. AdamW normalises gradients, so the two need
     different alphas: about 15 and 3e-4.
@@ -114,10 +116,12 @@ class GSLoRA(ForgettingMethod):
             torch.relu(self.bound - c).mean() for c in forget.classification)
         return bounded + sum(forget.others.values())
 
-    def start_epoch(self, epoch):
+    def start_epoch(self, epoch, groups):
         """Switch sparsity and ``late_beta`` on when their epochs come."""
         self.beta = self.betas[epoch >= self.late_start]
         self.sparsity_on = epoch >= self.sparsity_start
+        if self.mode == 'proximal' and self.sparsity_on:
+            groups.settle_zero_layers(detach=get_world_size() == 1)
 
     def after_step(self, groups, lr):
         """Proximal step of the group penalty."""

@@ -136,7 +136,7 @@ def test_proximal_step_is_the_soft_threshold(groups):
 def test_sparsity_starts_with_its_epoch(groups, mode, start):
     method = GSLoRA(alpha=1., sparsity_start=start, mode=mode)
     for epoch in range(5):
-        method.start_epoch(epoch)
+        method.start_epoch(epoch, groups)
         before = _norm(groups, 0)
         losses = method.losses(_stream(1.), _stream(1.), groups)
         method.after_step(groups, lr=0.1)
@@ -217,7 +217,7 @@ def test_is_registered_and_is_a_method():
 
 def test_a_method_must_say_what_the_loss_is(groups):
     method = ForgettingMethod()
-    method.start_epoch(0)
+    method.start_epoch(0, groups)
     method.after_step(groups, 1.)
     with pytest.raises(NotImplementedError):
         method.losses(None, None, groups)
@@ -228,15 +228,15 @@ def test_late_beta_weighs_the_last_epochs(groups):
     method = GSLoRA(beta=.2, late_beta=.05, late_start=2, bound=15.)
     found = []
     for epoch in range(4):
-        method.start_epoch(epoch)
+        method.start_epoch(epoch, groups)
         found.append(float(method.losses(forget, None, groups)['loss_forget']))
     assert found == pytest.approx([2.9, 2.9, .725, .725])
     # A resumed run starts in a late epoch.
     resumed = GSLoRA(beta=.2, late_beta=.05, late_start=2, bound=15.)
-    resumed.start_epoch(3)
+    resumed.start_epoch(3, groups)
     assert resumed.beta == .05
     constant = GSLoRA(beta=.2)
-    constant.start_epoch(3)
+    constant.start_epoch(3, groups)
     assert constant.beta == .2
 
 

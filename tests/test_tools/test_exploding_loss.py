@@ -62,8 +62,8 @@ def test_weights_that_explode_in_the_last_step(config, half, monkeypatch):
 
     start = GSLoRA.start_epoch
 
-    def start_epoch(self, epoch):
-        start(self, epoch)
+    def start_epoch(self, epoch, groups):
+        start(self, epoch, groups)
         self.steps = 0
 
     def after_step(self, groups, lr):

@@ -31,7 +31,8 @@ class MethodHook(Hook):
 
     def before_train_epoch(self, runner):
         """Tell the method which epoch starts."""
-        unwrap(runner.model).method.start_epoch(runner.epoch)
+        model = unwrap(runner.model)
+        model.method.start_epoch(runner.epoch, model.groups)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None,
                          outputs=None):
