@@ -38,8 +38,9 @@ def test_step_benchmark_writes_its_results(tmp_path):
                           text=True)
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / 'out/results.json').read_text())
-    fused, mmdet = results['rows']
-    assert fused['ratio'] > 0 and fused['ok'] is not None
+    request, fused, mmdet = results['rows']
+    assert request['ratio'] > 0 and request['ok'] is not None
+    assert fused['ratio'] > 0 and fused['ok'] is None
     assert fused['detail']['loss_difference'] < 1e-4
     assert mmdet['ratio'] > 0 and mmdet['ok'] is None
     assert results['environment']['torch'] == torch.__version__

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..utils import ForgetError, read_json, write_json
 from .settings import config_content, config_digest
 
-RECORD, LOCK = 'run.json', '.lock'
+RECORD = 'run.json'
 
 
 def differing_keys(old, new, prefix=''):
@@ -65,7 +65,7 @@ def lock_run(work_dir):
     """Keep other processes out of a work dir while this one lives.
 
     Args:
-        work_dir (Path): The folder of the run.
+        work_dir (Path): The folder of the run; its record is there.
 
     Returns:
         file: Holds the lock until it is closed or the process ends, however
@@ -74,7 +74,7 @@ def lock_run(work_dir):
     Raises:
         ForgetError: If another process is at work there.
     """
-    file = open(Path(work_dir) / LOCK, 'w')
+    file = open(Path(work_dir) / RECORD, 'r+')
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as err:

@@ -59,8 +59,8 @@ class ForgettingSequence:
         ], self.work_dir)
         check_work_dir(self.work_dir)
         if is_main_process():
-            self._lock = lock_run(self.work_dir)
             open_run(cfg, self.work_dir, resume, self.base_print)
+            self._lock = lock_run(self.work_dir)
             remove_leftovers(self.work_dir)
 
     def run(self):

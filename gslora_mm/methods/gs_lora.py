@@ -38,10 +38,6 @@ class GSLoRA(ForgettingMethod):
 
     Args:
         beta (float): Weight of the forget term. Defaults to 0.2.
-        late_beta (float, optional): Weight from epoch ``late_start`` on, so
-            that the last epochs repair what forgetting did to the others
-            (``beta_decay`` of the published code). Defaults to ``beta``.
-        late_start (int): See ``late_beta``. Defaults to 0.
         alpha (float): Weight of the group sparsity. Defaults to 15.
         sparsity_start (int): Epochs with alpha 0 before it is switched on
             (K of the paper). Defaults to 0.
@@ -50,6 +46,11 @@ class GSLoRA(ForgettingMethod):
             suits the head of the model (its ``natural_bound``), 15 for
             detectors.
         mode (str): ``'proximal'`` or ``'subgradient'``.
+        late_beta (float, optional): Weight of the forget term from epoch
+            ``late_start`` on, so that the last epochs repair what forgetting
+            did to the others (``beta_decay`` of the published code).
+            Defaults to ``beta``.
+        late_start (int): See ``late_beta``. Defaults to 0.
 
     Raises:
         ForgetError: If an argument is out of range.
@@ -57,12 +58,12 @@ class GSLoRA(ForgettingMethod):
 
     def __init__(self,
                  beta=0.2,
-                 late_beta=None,
-                 late_start=0,
                  alpha=15.,
                  sparsity_start=0,
                  bound=None,
-                 mode='proximal'):
+                 mode='proximal',
+                 late_beta=None,
+                 late_start=0):
         numbers = dict(
             beta=beta, late_start=late_start, alpha=alpha,
             sparsity_start=sparsity_start)
