@@ -48,7 +48,8 @@ def parse_requests(requests, classes, unseen=()):
             the list is empty, no class would stay, or a type is wrong.
     """
     if isinstance(requests, str):
-        requests = published_requests(requests, classes)
+        requests = published_requests(
+            requests, [c for c in classes if c not in unseen])
     if not isinstance(requests, (list, tuple)):
         raise ForgetError(
             'requests must be a list with the classes of each request or the '

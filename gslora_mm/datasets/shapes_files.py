@@ -51,7 +51,7 @@ def write_split(folder, split, num_images, seed=0, size=128):
                 categories=categories)))
 
 
-def write_folder_split(folder, split, num_per_class, seed=0, size=64):
+def write_folder_split(folder, split, num_per_class, seed=0, size=48):
     """Write the images of one split into one folder per class."""
     for label, name in enumerate(SHAPES):
         of_class = Path(folder) / split / name
@@ -87,7 +87,7 @@ def ensure_shapes(root, num_train=4000, num_val=500, seed=0, size=128):
     return _ensure(root, recipe, write_split)
 
 
-def ensure_shapes_folder(root, num_train=400, num_val=60, seed=0, size=64):
+def ensure_shapes_folder(root, num_train=400, num_val=60, seed=0, size=48):
     """Generate the classification set under ``root`` unless it is there.
 
     One object per image, in ``train/<class>/`` and ``val/<class>/``; written
@@ -98,7 +98,7 @@ def ensure_shapes_folder(root, num_train=400, num_val=60, seed=0, size=64):
         num_train (int): Training images of each class. Defaults to 400.
         num_val (int): Validation images of each class. Defaults to 60.
         seed (int): Seed of every image. Defaults to 0.
-        size (int): Side of the images in pixels. Defaults to 64.
+        size (int): Side of the images in pixels. Defaults to 48.
 
     Returns:
         Path: ``root``.

@@ -63,9 +63,7 @@ def _unreduced(head, wanted):
     mmpretrain's losses read their reduction at every call; an ``avg_factor``,
     which heads pass, has no effect without one.
     """
-    modules = [
-        m for m in head.modules() if wanted and hasattr(m, 'reduction')
-    ]
+    modules = [m for m in head.modules() if wanted and hasattr(m, 'reduction')]
     before = [m.reduction for m in modules]
     for module in modules:
         module.reduction = 'none'

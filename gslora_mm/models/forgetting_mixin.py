@@ -56,6 +56,7 @@ class ForgettingMixin:
         unless ``dropout=True``, so that the function which is trained is
         exactly the one which is evaluated.
         """
+        trained = [p for p in self.parameters() if p.requires_grad]
         super().train(mode)
         if mode:
             for module in self.children():
@@ -64,7 +65,8 @@ class ForgettingMixin:
                 if isinstance(module, torch.nn.modules.batchnorm._NormBase):
                     module.eval()
         # Some backbones freeze stages here, LoRA in them included.
-        freeze_base(self)
+        for param in trained:
+            param.requires_grad_(True)
         return self
 
     def loss(self, inputs, data_samples):

@@ -4,13 +4,13 @@ import logging
 
 import pytest
 import torch
-from vit_toys import (VARIANTS, batch, blocks_of, build_forgetting,
-                             classifier_cfg, forgetting_cfg, images, load,
-                             logits, make_pair, randomise_lora)
 from mmengine.hub import get_config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
+from vit_toys import (VARIANTS, batch, blocks_of, build_forgetting,
+                      classifier_cfg, forgetting_cfg, images, load, logits,
+                      make_pair, randomise_lora)
 
 from gslora_mm.lora import (is_lora_key, lora_layers, merge_state_dict,
                             split_state_dict)
@@ -18,7 +18,7 @@ from gslora_mm.registry import MODELS
 from gslora_mm.utils import ForgetError
 
 
-@pytest.fixture(params=list(VARIANTS))
+@pytest.fixture(params=VARIANTS)
 def pair(request):
     """Each variant in turn."""
     return make_pair(request.param)

@@ -67,8 +67,7 @@ def _arcface(head, features, labels):
     cosine = _cosines(features, head.norm_product.weight)
     angle = np.arccos(cosine)
     # Beyond pi the cosine would rise again; there it is a line.
-    lowered = np.where(angle + ARC_MARGIN <= np.pi,
-                       np.cos(angle + ARC_MARGIN),
+    lowered = np.where(angle + ARC_MARGIN <= np.pi, np.cos(angle + ARC_MARGIN),
                        cosine - ARC_MARGIN * np.sin(ARC_MARGIN))
     scores = SCALE['arcface'] * np.where(own, lowered, cosine)
     return _soft_ce(scores, own)
@@ -146,7 +145,7 @@ def test_objective(case, bound, mode, per_sample, streams):
     model.per_sample, model.streams = per_sample, streams
     bound = _bounds(terms['forget'])[bound]
     beta, alpha = 0.3, 0.01
-    model.method = GSLoRA(beta, alpha, bound=bound, mode=mode)
+    model.method = GSLoRA(beta=beta, alpha=alpha, bound=bound, mode=mode)
     losses = model.loss(*batch())
     found = _float(losses)
     value = terms['forget'] if per_sample else terms['forget'].mean()
@@ -171,7 +170,7 @@ def test_objective(case, bound, mode, per_sample, streams):
 
 def test_bound_of_each_image_is_not_that_of_their_mean(case):
     model, terms = case
-    model.method = GSLoRA(1., bound=_bounds(terms['forget'])['within'])
+    model.method = GSLoRA(beta=1., bound=_bounds(terms['forget'])['within'])
     mean = model.loss(*batch())['loss_forget']
     model.per_sample = True
     assert model.loss(*batch())['loss_forget'] > mean + 1e-3
@@ -230,7 +229,7 @@ def test_losses_with_a_value_for_each_class():
 
     terms = _terms(binary, model)
     bound = _bounds(terms['forget'])['within']
-    model.method = GSLoRA(1., bound=bound)
+    model.method = GSLoRA(beta=1., bound=bound)
     for model.per_sample in (False, True):
         value = terms['forget']
         value = value if model.per_sample else value.mean()

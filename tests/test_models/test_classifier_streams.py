@@ -13,7 +13,7 @@ from gslora_mm.lora import (is_lora_key, lora_layers, merge_state_dict,
 from gslora_mm.methods import GSLoRA
 from gslora_mm.utils import ForgetError
 
-EVERY = pytest.mark.parametrize('variant', list(VARIANTS))
+EVERY = pytest.mark.parametrize('variant', VARIANTS)
 
 
 def _merged_plain(pair):
@@ -107,7 +107,7 @@ def test_one_image_of_a_stream():
     model = make_pair('vit').wrapped
     streams = ['retain', 'forget', 'retain']
     for model.per_sample in (False, True):
-        model.method = GSLoRA(1., bound=1e3)
+        model.method = GSLoRA(beta=1., bound=1e3)
         losses = model.loss(*batch(streams))
         torch.testing.assert_close(losses['loss_forget'],
                                    1e3 - losses['forget/cls'])
@@ -155,8 +155,8 @@ def _train_data():
 
 
 def _optimizer(model, **options):
-    return build_optim_wrapper(
-        model, dict(optimizer=dict(type='AdamW', **options)))
+    return build_optim_wrapper(model,
+                               dict(optimizer=dict(type='AdamW', **options)))
 
 
 @EVERY

@@ -23,8 +23,7 @@ _LINEAR = dict(
 
 
 def _vit(kind='VisionTransformer', **changes):
-    backbone = dict(
-        type=kind, arch=dict(_ARCH), img_size=SIZE, patch_size=8)
+    backbone = dict(type=kind, arch=dict(_ARCH), img_size=SIZE, patch_size=8)
     return {**backbone, **changes}
 
 
@@ -44,55 +43,52 @@ def _head(kind='VisionTransformerClsHead', **changes):
     return {**_LINEAR, 'type': kind, **changes}
 
 
-def _layers(count):
-    return [f'backbone.layers.{i}' for i in range(count)]
-
-
-_STAGES = [f'backbone.stages.{s}.blocks.{b}' for s in (0, 1) for b in (0, 1)]
-
-# Of each: backbone, head, and the Transformer blocks that it has.
-VARIANTS = dict(
-    # As vit-base-p16 is pre-trained: dropout, hidden layer, label smoothing.
-    vit=(_vit(drop_rate=0.1),
-         _head(hidden_dim=20, loss=dict(_SMOOTH, mode='classy_vision')),
-         _layers(3)),
-    # As DINOv2 and CLIP: layer scale, norm before the blocks, average pool.
-    vit_avg=(_vit(
-        pre_norm=True, out_type='avg_featmap', with_cls_token=False,
-        drop_path_rate=0.3, layer_cfgs=dict(layer_scale_init_value=0.1)),
-             _LINEAR, _layers(3)),
-    deit=(_vit(arch='deit-tiny', patch_size=16),
-          _head(in_channels=192, loss=dict(_SMOOTH, mode='original')),
-          _layers(12)),
-    deit3=(_vit('DeiT3'), _head(), _layers(3)),
-    deit_distilled=(_vit('DistilledVisionTransformer'),
-                    _head('DeiTClsHead', loss=dict(_SMOOTH)), _layers(3)),
-    swin=(_swin('SwinTransformer'), _LINEAR, _STAGES),
-    swin_v2=(_swin('SwinTransformerV2', extra_norm_every_n_blocks=0), _LINEAR,
-             _STAGES),
-    beit=(_vit('BEiTViT', out_type='avg_featmap', drop_path_rate=0.1),
-          _LINEAR, _layers(3)),
-    arcface=(_vit(), _head('ArcFaceClsHead', scale=32.), _layers(3)),
+_BACKBONES = dict(
+    vit=_vit(drop_rate=0.1),
+    # As DINOv2 and CLIP: layer scale, norm before the blocks; average pool.
+    vit_avg=_vit(
+        pre_norm=True,
+        out_type='avg_featmap',
+        with_cls_token=False,
+        drop_path_rate=0.3,
+        layer_cfgs=dict(layer_scale_init_value=0.1)),
+    deit=_vit(arch='deit-tiny', patch_size=16),
+    deit3=_vit('DeiT3'),
+    deit_distilled=_vit('DistilledVisionTransformer'),
+    swin=_swin('SwinTransformer'),
+    swin_v2=_swin('SwinTransformerV2', extra_norm_every_n_blocks=0),
+    beit=_vit('BEiTViT', out_type='avg_featmap', drop_path_rate=0.1),
+    arcface=_vit(),
     # As the published face models.
-    cosface=(_vit(drop_rate=0.1, qkv_bias=False),
-             _head('gslora_mm.CosFaceClsHead', s=64.), _layers(3)))
+    cosface=_vit(drop_rate=0.1, qkv_bias=False))
+_HEADS = dict(
+    # As ViT-B is pre-trained.
+    vit=_head(hidden_dim=20, loss=dict(_SMOOTH, mode='classy_vision')),
+    deit=_head(in_channels=192, loss=dict(_SMOOTH, mode='original')),
+    deit3=_head(),
+    deit_distilled=_head('DeiTClsHead', loss=dict(_SMOOTH)),
+    arcface=_head('ArcFaceClsHead', scale=32.),
+    cosface=_head('gslora_mm.CosFaceClsHead', s=64.))
+VARIANTS = tuple(_BACKBONES)
 
 
 def classifier_cfg(variant):
     """Config of a tiny plain classifier."""
-    backbone, head, _ = copy.deepcopy(VARIANTS[variant])
-    pooled = 'Swin' in backbone['type']
+    pooled = 'swin' in variant
     return dict(
         type='ImageClassifier',
-        backbone=backbone,
+        backbone=copy.deepcopy(_BACKBONES[variant]),
         neck=dict(type='GlobalAveragePooling') if pooled else None,
-        head=head,
+        head=copy.deepcopy(_HEADS.get(variant, _LINEAR)),
         data_preprocessor=dict(mean=[120.] * 3, std=[60.] * 3, to_rgb=True))
 
 
 def blocks_of(variant):
     """Names of its Transformer blocks."""
-    return list(VARIANTS[variant][2])
+    if 'swin' in variant:
+        return [f'backbone.stages.{i // 2}.blocks.{i % 2}' for i in range(4)]
+    count = 12 if variant == 'deit' else _ARCH['num_layers']
+    return [f'backbone.layers.{i}' for i in range(count)]
 
 
 def plain_classifier(variant):
@@ -131,7 +127,10 @@ def _built(variant):
     wrapped = build_forgetting(variant)
     state = {k: v.clone() for k, v in plain.state_dict().items()}
     return SimpleNamespace(
-        name=variant, plain=plain, wrapped=wrapped, state=state,
+        name=variant,
+        plain=plain,
+        wrapped=wrapped,
+        state=state,
         method=wrapped.method)
 
 
@@ -178,8 +177,9 @@ def batch(streams=STREAMS):
     generator = torch.Generator().manual_seed(4)
     labels = torch.randint(NUM_CLASSES, (len(streams), ), generator=generator)
     samples = [
-        DataSample(metainfo=dict(stream=stream) if stream else {}).
-        set_gt_label(label) for stream, label in zip(streams, labels)
+        DataSample(metainfo=dict(
+            stream=stream) if stream else {}).set_gt_label(label)
+        for stream, label in zip(streams, labels)
     ]
     return images(len(streams)), samples
 

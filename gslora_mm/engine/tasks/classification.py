@@ -9,7 +9,7 @@ from mmpretrain.datasets import CustomDataset
 
 from ...datasets.folder_checks import check_folder_data
 from ..data_config import plain_dataset
-from .task import Task
+from .task import Task, checked_names
 
 
 class Classification(Task):
@@ -30,7 +30,13 @@ class Classification(Task):
         listed = data.get('classes')
         if isinstance(listed, str):
             listed = mmengine.list_from_file(osp.expanduser(listed))
-        return _distinct(listed or super()._named_classes(data, kind))
+        named = checked_names(listed) or super()._named_classes(data, kind)
+        return _distinct(named)
+
+    def _namer(self, data, kind):
+        if self._listed_classes(data, kind):
+            return super()._namer(data, kind)
+        return f'{_folder(data)} has folders of'
 
     def check_split(self, split, data, kind, classes, may_lack):
         """Check folders and lists; see :meth:`Task.check_split`."""
@@ -74,12 +80,17 @@ class Classification(Task):
             margin=_margin(cfg.model.head))
 
 
-def _folder_names(data, kind):
-    """Sub-folders of the training folder, as mmpretrain would find them."""
+def _folder(data):
+    """Where the class folders of a data set config are."""
     prefix = data.get('data_prefix') or ''
     if isinstance(prefix, dict):
         prefix = prefix.get('img_path', '')
-    folder = osp.join(data.get('data_root') or '', osp.expanduser(prefix))
+    return osp.join(data.get('data_root') or '', osp.expanduser(prefix))
+
+
+def _folder_names(data, kind):
+    """Sub-folders of the training folder, as mmpretrain would find them."""
+    folder = _folder(data)
     if data.get('ann_file') or not issubclass(kind, CustomDataset):
         return ()
     if not osp.isdir(folder):

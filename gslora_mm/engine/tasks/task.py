@@ -38,21 +38,30 @@ class Task:
                 than the head has.
         """
         data = plain_dataset(cfg.train_dataloader.dataset)
-        classes = self._named_classes(data, dataset_class(data))
+        kind = dataset_class(data)
+        classes = self._named_classes(data, kind)
         count = (cfg.model.get(self.head) or {}).get('num_classes')
         if not classes:
             raise ForgetError('the data set names no classes; set '
                               'train_dataloader.dataset.metainfo.classes')
         if count is not None and count != len(classes):
             raise ForgetError(
-                f'the head has num_classes={count} but the data set names '
-                f'{len(classes)} classes; set model.{self.head}.num_classes '
-                'or train_dataloader.dataset.metainfo.classes')
+                f'the head has num_classes={count} but '
+                f'{self._namer(data, kind)} {len(classes)} classes; set '
+                f'model.{self.head}.num_classes or '
+                'train_dataloader.dataset.metainfo.classes')
         return classes
 
     def _named_classes(self, data, kind):
-        meta = kind._load_metainfo(data.get('metainfo'))
-        return tuple(meta.get('classes') or ())
+        meta = data.get('metainfo') or {}
+        if not isinstance(meta, dict):
+            raise ForgetError(f'metainfo of a data set is {meta!r}; it must '
+                              'be a section with classes, a list of names')
+        return checked_names(kind._load_metainfo(meta).get('classes'))
+
+    def _namer(self, data, kind):
+        """Subject and verb of a message on how many classes there are."""
+        return 'the data set names'
 
     def check_data(self, cfg, classes, unseen=()):
         """Check the files of both splits.
@@ -139,12 +148,34 @@ class Task:
         raise NotImplementedError
 
 
+def checked_names(names):
+    """Class names of a data set config.
+
+    Args:
+        names (Sequence[str] | None): The names as they are given.
+
+    Returns:
+        tuple[str]: The names; empty for None.
+
+    Raises:
+        ForgetError: If they are anything else. (mmengine leaves the path of
+            a file that is not there as it is.)
+    """
+    if isinstance(names or (), (list, tuple)) and all(
+            isinstance(name, str) for name in names or ()):
+        return tuple(names or ())
+    raise ForgetError(
+        f'metainfo.classes of a data set is {names!r}; it must be a list of '
+        'class names or a file with one name on each line')
+
+
 def _drop_pretrained(node):
     if isinstance(node, dict):
         init = node.get('init_cfg')
-        if any(i.get('type') == 'Pretrained'
-               for i in (init if isinstance(init, (list, tuple)) else [init])
-               if isinstance(i, dict)):
+        if any(
+                i.get('type') == 'Pretrained'
+                for i in (init if isinstance(init, (list, tuple)) else [init])
+                if isinstance(i, dict)):
             node['init_cfg'] = None
         if isinstance(node.get('pretrained'), str):
             node['pretrained'] = None

@@ -1,0 +1,64 @@
+"""The classifier configs, and folders of images that they can read."""
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gslora_mm.engine import read_config
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+PEOPLE = [f'yaleB{i:02d}' for i in range(1, 40) if i != 14]
+CIFAR = [
+    'airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse',
+    'ship', 'truck'
+]
+HUNDRED = [f'n{place:02d}' for place in range(100)]
+# Folders that stand in for the data; None: the data set knows its classes.
+FOLDERS = {
+    'gslora/facevit_casia100_forget': HUNDRED,
+    'gslora/facevit_casia100_forget_10': HUNDRED,
+    'gslora/facevit_casia100_forget_5': HUNDRED,
+    'gslora/facevit_casia100_forget_50': HUNDRED,
+    'gslora/facevit_casia100_forget_90': HUNDRED,
+    'gslora/facevit_casia100_forget_proximal': HUNDRED,
+    'gslora/vit-b_in100_forget': HUNDRED,
+    'gslora/vit-b_in100_forget_proximal': HUNDRED,
+    'gslora/vit-b_in1k_forget': None,
+    'gslora/vit_cifar10_forget': CIFAR,
+    'gslora/vit_faces_forget': PEOPLE,
+    'gslora/vit_shapes_forget': None,
+    'pretrain/facevit_casia100': HUNDRED,
+    'pretrain/vit_cifar10': CIFAR,
+    'pretrain/vit_faces': PEOPLE,
+    'pretrain/vit_shapes': None
+}
+FORGET = [name for name in FOLDERS if name.startswith('gslora/')]
+
+
+def load(name, root=None, **options):
+    """Read a config by its name, with its data in ``root`` if given."""
+    if root is not None:
+        for split in ('train', 'val'):
+            options[f'{split}_dataloader.dataset.data_root'] = f'{root}/'
+    return read_config(str(CONFIGS / f'{name}.py'), options)
+
+
+def write_folders(root, classes, size=(40, 48)):
+    """One image of noise for every class and split.
+
+    Args:
+        root (Path): ``{train,test,val}/<class>`` are made in it.
+        classes (Sequence[str]): Class names.
+        size (tuple[int]): Height and width in pixels.
+
+    Returns:
+        Path: ``root``.
+    """
+    rng = np.random.default_rng(0)
+    for split in ('train', 'test', 'val'):
+        for name in classes:
+            folder = Path(root) / split / name
+            folder.mkdir(parents=True)
+            image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+            cv2.imwrite(str(folder / '0.png'), image)
+    return root
