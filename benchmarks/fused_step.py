@@ -2,7 +2,6 @@
 import time
 
 from gslora_mm.models import STREAMS, DetrForgettingMixin
-
 from .common import interleave, paired_ratio, row
 from .training_parts import forgetting_parts, forgetting_step
 

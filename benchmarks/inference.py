@@ -9,7 +9,6 @@ from gslora_mm.engine.request_config import evaluation_config
 from gslora_mm.engine.runner import RequestRunner
 from gslora_mm.engine.settings import ForgetSettings
 from gslora_mm.lora import lora_layers, merge_state_dict, split_state_dict
-
 from .common import build_plain, interleave, paired_ratio, row
 from .training_parts import forgetting_parts
 

@@ -6,7 +6,6 @@ from gslora_mm.engine.data_config import annotation_file
 from gslora_mm.engine.request_config import evaluation_config
 from gslora_mm.engine.runner import RequestRunner
 from gslora_mm.engine.settings import ForgetSettings
-
 from .common import interleave, paired_ratio, row, subset_annotations
 
 BOUND = (None, 0.45)

@@ -21,7 +21,6 @@ from mmengine.optim import build_optim_wrapper
 from torch.profiler import ProfilerActivity, profile
 
 from gslora_mm.utils.memory import reset_peak_memory, resident_mb
-
 from .common import Setting, device
 from .training_parts import (forgetting_parts, forgetting_step, full_parts,
                              plain_step)

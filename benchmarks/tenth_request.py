@@ -10,7 +10,6 @@ from gslora_mm.engine import ForgettingSequence
 from gslora_mm.engine.artefacts import TRAINING
 from gslora_mm.engine.data_config import annotation_file
 from gslora_mm.utils import read_json
-
 from .common import row, subset_annotations
 
 BOUND = (None, 1.05)

@@ -13,7 +13,6 @@ from gslora_mm.engine.runner import RequestRunner
 from gslora_mm.engine.settings import ForgetSettings
 from gslora_mm.lora import fingerprint
 from gslora_mm.registry import MODELS
-
 from .common import build_plain, device
 
 

@@ -41,8 +41,7 @@ def main():
     from mmengine.dist import is_main_process
     from mmengine.runner import Runner
 
-    from gslora_mm.engine import (init_launcher, leave_launcher,
-                                  read_config)
+    from gslora_mm.engine import init_launcher, leave_launcher, read_config
     from gslora_mm.engine.checkpoints import save_plain
     from gslora_mm.engine.tasks import task_of
     cfg = read_config(args.config, args.cfg_options)

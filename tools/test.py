@@ -48,8 +48,7 @@ def main():
     from mmengine.dist import is_main_process
 
     from gslora_mm.analysis.before_after import draw_before_after
-    from gslora_mm.engine import (init_launcher, leave_launcher,
-                                  read_config)
+    from gslora_mm.engine import init_launcher, leave_launcher, read_config
     from gslora_mm.engine.test_checkpoint import CheckpointTest
     from gslora_mm.evaluation import format_table
     from gslora_mm.utils import write_json

@@ -3,8 +3,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..datasets.class_orders import published_requests
-from ..engine.checkpoints import load_plain_state
 from ..engine.artefacts import ADAPTER, GROUPS, MERGED
+from ..engine.checkpoints import load_plain_state
 from ..engine.request_run import is_trained
 from ..engine.run_record import RECORD
 from ..lora import fingerprint, load_adapter

@@ -21,9 +21,9 @@ class ForgetRetainDataset(Dataset):
 
     The images of a stream are those with at least one annotation of its
     classes; other boxes are dropped from them, so an image of a detection
-    data set may be in both streams with different boxes. Labels keep their places in the full
-    class list. Indices ``0..num_forget-1`` are the forget stream, the rest is
-    the retain stream.
+    data set may be in both streams with different boxes. Labels keep their
+    places in the full class list. Indices ``0..num_forget-1`` are the forget
+    stream, the rest is the retain stream.
 
     Source: data protocol of the published GS-LoRA COCO code; stratified and
     per-class draws are ours.

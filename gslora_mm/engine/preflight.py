@@ -17,6 +17,7 @@ from .request_config import training_config
 from .runner import quiet_console
 from .tasks import task_of
 
+
 def check_base(cfg):
     """Load the base checkpoint and check it against the plain model.
 

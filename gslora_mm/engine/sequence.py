@@ -11,9 +11,10 @@ from ..utils import ForgetError, read_json, write_json
 from .artefacts import MERGED, METRICS, TRAINING
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
-from .gallery_run import GALLERY, GalleryTest, request_gallery
+from .gallery_run import GALLERY
 from .gallery_run import REPORT as GALLERY_REPORT
-from .preflight import (check_amp, check_base, check_requests, check_work_dir)
+from .gallery_run import GalleryTest, request_gallery
+from .preflight import check_amp, check_base, check_requests, check_work_dir
 from .request_run import is_trained, remove_leftovers, train_request
 from .run_record import lock_run, open_run
 from .settings import ForgetSettings

@@ -31,9 +31,9 @@ class GSLoRA(ForgettingMethod):
     The penalty enters in one of two ways. ``proximal`` (default) solves it
     exactly: after each optimizer step every group is soft-thresholded by
     ``lr * alpha``, so unselected groups become exactly zero. What is zero at
-    the start of an epoch stays so and is not computed any more. ``subgradient``
-    adds ``alpha * L_structure`` to the loss, as the published code does;
-    groups get small, never zero. AdamW normalises gradients, so the two need
+    the start of an epoch stays so and is not computed any more.
+    ``subgradient`` adds ``alpha * L_structure`` to the loss, as the
+    published code does; groups get small, never zero. AdamW normalises gradients, so the two need
     different alphas: about 15 and 3e-4.
 
     Args:

@@ -5,8 +5,8 @@ import pytest
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import DefaultScope
-from tiny_data import (CATEGORY_IDS, CLASSES, FORGET, IMAGES, PIPELINE,
-                       RETAIN, build, coco_cfg, img_ids, write_coco)
+from tiny_data import (CATEGORY_IDS, CLASSES, FORGET, IMAGES, PIPELINE, RETAIN,
+                       build, coco_cfg, img_ids, write_coco)
 from torch.utils.data import DataLoader
 
 from gslora_mm.datasets import StreamSampler

@@ -8,8 +8,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_engine'))
 
-from tiny_run import base_checkpoint, finished_run  # noqa: E402
-from tiny_run import shared_folder, tiny_config, write_config  # noqa: E402
+from tiny_run import (base_checkpoint, finished_run,  # noqa: E402
+                      shared_folder, tiny_config, write_config)
 
 
 @pytest.fixture(scope='session')

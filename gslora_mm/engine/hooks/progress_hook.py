@@ -3,8 +3,8 @@ import time
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from rich.progress import (BarColumn, MofNCompleteColumn, Progress,
-                           TextColumn, TimeRemainingColumn)
+from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
+                           TimeRemainingColumn)
 
 from ...registry import HOOKS
 from .method_hook import unwrap
