@@ -33,8 +33,8 @@ class GSLoRA(ForgettingMethod):
     ``lr * alpha``, so unselected groups become exactly zero. What is zero at
     the start of an epoch stays so and is not computed any more.
     ``subgradient`` adds ``alpha * L_structure`` to the loss, as the
-    published code does; groups get small, never zero. AdamW normalises gradients, so the two need
-    different alphas: about 15 and 3e-4.
+    published code does; groups get small, never zero. AdamW normalises
+    gradients, so the two need different alphas: about 15 and 3e-4.
 
     Args:
         beta (float): Weight of the forget term. Defaults to 0.2.
