@@ -2,7 +2,7 @@
 from functools import lru_cache
 
 from mmengine.registry import DefaultScope
-from mmpretrain.models import ClsHead, ImageClassifier, MultiLabelClsHead
+from mmpretrain.models import ClsHead, ImageClassifier
 
 from ..registry import MODELS
 from ..utils import ForgetError
@@ -63,7 +63,8 @@ def forgetting_classifier(classifier,
     with DefaultScope.overwrite_default_scope(scope):
         model = _forgetting_class(plain)(**cfg)
     head = getattr(model, 'head', None)
-    if not isinstance(head, ClsHead) or isinstance(head, MultiLabelClsHead):
+    # Heads for several labels, tasks or none are not derived from it.
+    if not isinstance(head, ClsHead):
         raise ForgetError(
             f'the head of {plain.__name__} ({type(head).__name__}) is not a '
             'single-label head derived from mmpretrain ClsHead')

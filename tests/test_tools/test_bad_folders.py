@@ -292,10 +292,15 @@ def test_gated_ffn(config, tmp_path):
     ('model.head.num_clases=3', 'num_clases', 'correct'),
     ('train_dataloader.dataset.type=NoSuchData', "'NoSuchData'",
      'custom_imports'),
+    ('val_dataloader.dataset.type=CIFAR10', 'CIFAR10 has no image files',
+     'use CustomDataset'),
     ('train_dataloader.dataset.with_label=False', 'with_label is False',
      'remove it'),
     ('train_dataloader.dataset.metainfo=3', 'metainfo', '3'),
-    ('train_dataloader.dataset.metainfo.classes=5', 'metainfo.classes', '5'),
+    ('train_dataloader.dataset.metainfo.classes=5', 'of a data set is 5',
+     'a list of class names'),
+    ('train_dataloader.dataset.metainfo.classes=no.txt', "is 'no.txt'",
+     'a list of class names or a file'),
 ])
 def test_bad_option(config, tmp_path, option, culprit, cure):
     message = train(config, tmp_path, option)

@@ -5,9 +5,10 @@ import os.path as osp
 from collections import Counter
 
 import mmengine
-from mmpretrain.datasets import CustomDataset
+from mmpretrain.datasets import CIFAR10, MNIST, CustomDataset
 
 from ...datasets.folder_checks import check_folder_data
+from ...utils import ForgetError
 from ..data_config import plain_dataset
 from .task import Task, checked_names
 
@@ -40,12 +41,16 @@ class Classification(Task):
 
     def check_split(self, split, data, kind, classes, may_lack):
         """Check folders and lists; see :meth:`Task.check_split`."""
+        key = f'{split}_dataloader.dataset'
+        if issubclass(kind, (CIFAR10, MNIST)):
+            raise ForgetError(
+                f'{key} of type {kind.__name__} has no image files; write its '
+                'images into one folder per class and use CustomDataset')
         if not issubclass(kind, CustomDataset):
             return  # Other data sets find and check their files themselves.
         if self._listed_classes(data, kind) == tuple(classes):
             data = _with_classes(dict(data), classes)
-        check_folder_data(data, classes, f'{split}_dataloader.dataset', kind,
-                          may_lack)
+        check_folder_data(data, classes, key, kind, may_lack)
 
     def plain_model(self, cfg):
         """The plain classifier; see :meth:`Task.plain_model`."""
