@@ -1,6 +1,7 @@
 """One forward for both streams against one forward each."""
 import time
 
+from gslora_mm.engine.hooks import lora_lr
 from gslora_mm.models import STREAMS, DetrForgettingMixin
 from .common import interleave, paired_ratio, row
 from .training_parts import forgetting_parts, forgetting_step
@@ -130,7 +131,7 @@ def _two_losses_step(parts):
             data = model.data_preprocessor(next(batches), True)
             total = sum(_mmdet_loss(model, data, s) for s in STREAMS)
         optim.update_params(total)
-        model.method.after_step(model.groups, optim.get_lr()['lr'][0])
+        model.method.after_step(model.groups, lora_lr(optim, model.groups))
 
     return step
 

@@ -8,6 +8,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.runner import set_random_seed
 
 from gslora_mm.engine.checkpoints import load_into, load_plain_state
+from gslora_mm.engine.hooks import lora_lr
 from gslora_mm.engine.request_config import training_config
 from gslora_mm.engine.runner import RequestRunner
 from gslora_mm.engine.settings import ForgetSettings
@@ -103,7 +104,7 @@ def forgetting_step(parts, streams='fused'):
     def step():
         model.streams = streams
         model.train_step(next(batches), optim)
-        model.method.after_step(model.groups, optim.get_lr()['lr'][0])
+        model.method.after_step(model.groups, lora_lr(optim, model.groups))
 
     return step
 

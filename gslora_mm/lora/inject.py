@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from .blocks import find_blocks
+from .blocks import find_blocks, find_strays
 from .layer import LoRALinear, lora_layers
 from .patterns import select, summarise
 
@@ -34,6 +34,9 @@ class LoRATarget:
 def find_targets(model, position='ffn', include=None, exclude=None):
     """Find the linears that LoRA goes on, in the order of the module tree.
 
+    Unless ``include`` says what is wanted, it warns of what looks like
+    attention or an FFN outside any block.
+
     Args:
         model (nn.Module): Any model with Transformer blocks
             (:func:`~gslora_mm.lora.blocks.find_blocks` says what these are).
@@ -58,6 +61,11 @@ def find_targets(model, position='ffn', include=None, exclude=None):
         raise ValueError(f'no {position} linear of a Transformer block found '
                          f'in {type(model).__name__}; its linears are '
                          f'{summarise(_linear_names(model))}')
+    strays = find_strays(model) if include is None else []
+    if strays:
+        warnings.warn('LoRA goes on Transformer blocks made of attention and '
+                      'an FFN of linears; it skips what looks like a part of '
+                      f'one but lies outside: {summarise(strays)}')
     kept = select([t.name for t in targets] + list(gated), include, exclude)
     refused = [name for name in gated if name in kept]
     if refused:

@@ -38,9 +38,8 @@ def _row(model, target):
     if isinstance(layer, LoRALinear):
         rank = str(layer.rank)
         params = layer.lora_A.numel() + layer.lora_B.numel()
-    name = target.name
-    if target.block:
-        name = name[len(target.block) + 1:]
+    # A block of several children of a container is no prefix of its layers.
+    name = target.name.removeprefix(f'{target.block}.')
     shape = f'{target.in_features} -> {target.out_features}'
     return (target.block or '(model)', name, shape, rank, f'{params:,}')
 

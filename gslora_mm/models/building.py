@@ -5,12 +5,13 @@ from ..registry import METHODS, MODELS
 from ..utils import ForgetError
 
 
-def plain_class(config, scope):
-    """The class of a plain model config, its arguments and its scope.
+def plain_class(config, scope, key='model'):
+    """The class of a plain model or head config, its arguments and its scope.
 
     Args:
         config (dict): The config; left as it is.
         scope (str): Where its type is looked up unless it says so itself.
+        key (str): What it is called in the whole config.
 
     Returns:
         tuple[type, dict, str]: Class, keyword arguments, registry scope.
@@ -26,8 +27,8 @@ def plain_class(config, scope):
     found = kind if isinstance(kind, type) else MODELS.get(
         kind if '.' in kind else f'{scope}.{kind}')
     if found is None:
-        raise ForgetError(f'model.type {kind!r} is not registered in {scope}; '
-                          'add its module to custom_imports')
+        raise ForgetError(f'{key}.type {kind!r} is not registered in '
+                          f'{scope}; add its module to custom_imports')
     return found, cfg, scope
 
 

@@ -7,6 +7,9 @@ from torch.nn import functional as F
 
 from ..registry import MODELS
 
+# Of the published face models.
+_SCALE, _MARGIN = 64., .35
+
 
 @MODELS.register_module()
 class CosFaceClsHead(ClsHead):
@@ -35,7 +38,12 @@ class CosFaceClsHead(ClsHead):
     Source: Wang et al., CosFace, arXiv 1801.09414, equation 4.
     """
 
-    def __init__(self, num_classes, in_channels, s=64., m=0.35, **kwargs):
+    def __init__(self,
+                 num_classes,
+                 in_channels,
+                 s=_SCALE,
+                 m=_MARGIN,
+                 **kwargs):
         # Named with its scope: mmdet has another loss of that name.
         kwargs.setdefault('loss', dict(type='mmpretrain.CrossEntropyLoss'))
         super().__init__(**kwargs)
@@ -47,6 +55,22 @@ class CosFaceClsHead(ClsHead):
         self.s, self.m = float(s), float(m)
         self.weight = nn.Parameter(torch.empty(num_classes, in_channels))
         nn.init.xavier_uniform_(self.weight)
+
+    @staticmethod
+    def logit_margin(s=_SCALE, m=_MARGIN, **_):
+        """What a head takes from the logit of the label in its loss.
+
+        Any head class may offer this to have the accuracy with margin
+        measured. An angular margin (ArcFace) is no such number.
+
+        Args:
+            s (float): Scale of the cosines.
+            m (float): Margin on the cosine of the label.
+
+        Returns:
+            float: ``s * m``.
+        """
+        return s * m
 
     def pre_logits(self, feats):
         """Return the embedding.

@@ -2,13 +2,16 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
 from mmpretrain.models.heads import ArcFaceClsHead, ClsHead
 from mmpretrain.models.losses import CrossEntropyLoss
 from mmpretrain.structures import DataSample
 
+from gslora_mm.engine.tasks.classification import Classification
 from gslora_mm.models.cosface_head import CosFaceClsHead
 from gslora_mm.registry import MODELS
+from gslora_mm.utils import ForgetError
 
 B, C, K = 6, 16, 5
 LABELS = [0, 4, 2, 2, 1, 3]
@@ -173,3 +176,46 @@ def test_bad_sizes(name):
     sizes = dict(num_classes=K, in_channels=C, s=64.)
     with pytest.raises(ValueError, match=f'{name}=0 must be positive'):
         CosFaceClsHead(**dict(sizes, **{name: 0}))
+
+
+def measured_margin(**head):
+    """The margin that the metric of a whole config is told."""
+    cfg = ConfigDict(model=dict(head=head))
+    return Classification().evaluator(cfg, {})['margin']
+
+
+@pytest.mark.parametrize('kind', ['gslora_mm.CosFaceClsHead', CosFaceClsHead])
+@pytest.mark.parametrize('options', [{}, dict(s=30., m=0.2), dict(m=0.5)])
+@torch.no_grad()
+def test_measured_margin_is_that_of_the_loss(kind, options):
+    head = make_head(**options)
+    logits = head((embeddings(), ))
+    lowered = head.add_margin(logits, torch.tensor(LABELS))
+    margin = measured_margin(
+        type=kind, num_classes=K, in_channels=C, **options)
+    assert (logits - lowered)[range(B), LABELS].tolist() == pytest.approx(
+        [margin] * B, abs=1e-4)
+
+
+def test_head_class_says_its_margin():
+
+    @MODELS.register_module(name='TripleMarginHead', force=True)
+    class TripleMarginHead(CosFaceClsHead):
+
+        @staticmethod
+        def logit_margin(triple, **_):
+            return 3 * triple
+
+    assert measured_margin(
+        type='gslora_mm.TripleMarginHead', triple=2., in_channels=C) == 6.
+
+
+@pytest.mark.parametrize('kind', ['LinearClsHead', 'ArcFaceClsHead'])
+def test_heads_without_a_margin_on_the_logit(kind):
+    """An angular margin takes more or less by the angle."""
+    assert measured_margin(type=kind, num_classes=K, in_channels=C) is None
+
+
+def test_unknown_head_is_named():
+    with pytest.raises(ForgetError, match="model.head.type 'NoSuchHead'"):
+        measured_margin(type='NoSuchHead')

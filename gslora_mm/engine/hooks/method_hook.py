@@ -5,11 +5,48 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from ...registry import HOOKS
+from ...utils import ForgetError
 
 
 def unwrap(model):
     """The model inside a distributed wrapper."""
     return model.module if is_model_wrapper(model) else model
+
+
+def lora_lr(optim_wrapper, groups):
+    """The learning rate of the LoRA parameters.
+
+    With a ``paramwise_cfg`` an optimizer has a parameter group for each
+    parameter that trains, and the first need not be of LoRA.
+
+    Args:
+        optim_wrapper (OptimWrapper): Optimizer of the model.
+        groups (LoRAGroups): The LoRA groups of the model.
+
+    Returns:
+        float: Learning rate of the coming step, or of the step just made.
+
+    Raises:
+        ForgetError: If they have several, or the optimizer has none of them.
+    """
+    lora = {id(p) for i in range(len(groups)) for p in groups.parameters(i)}
+    rates = {
+        group['lr']
+        for group in optim_wrapper.optimizer.param_groups
+        if not lora.isdisjoint(map(id, group['params']))
+    }
+    if not rates:
+        raise ForgetError('the optimizer has no LoRA parameter; let '
+                          'optim_wrapper.constructor hand it all of those '
+                          'that train')
+    if len(rates) > 1:
+        raise ForgetError(
+            'the LoRA parameters have several learning rates '
+            f'({", ".join(f"{rate:g}" for rate in sorted(rates))}), and the '
+            'group penalty needs one; remove what sets them apart from '
+            'optim_wrapper.paramwise_cfg (lr_mult of blocks with LoRA, '
+            'layer-wise decay)')
+    return rates.pop()
 
 
 @HOOKS.register_module()
@@ -25,7 +62,8 @@ class MethodHook(Hook):
     priority = 'NORMAL'
 
     def before_train(self, runner):
-        """Start the clock."""
+        """Start the clock; refuse several learning rates before a step."""
+        lora_lr(runner.optim_wrapper, unwrap(runner.model).groups)
         spent = runner.message_hub.runtime_info.get('seconds', 0.)
         self.started = time.time() - spent
 
@@ -37,9 +75,11 @@ class MethodHook(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None,
                          outputs=None):
         """Let the method act on the weights that the optimizer left."""
-        model = unwrap(runner.model)
-        lr = runner.optim_wrapper.get_lr()['lr'][0]
-        model.method.after_step(model.groups, lr)
+        # False where gradients are only accumulated.
+        if runner.optim_wrapper.should_update():
+            model = unwrap(runner.model)
+            lr = lora_lr(runner.optim_wrapper, model.groups)
+            model.method.after_step(model.groups, lr)
 
     def after_train_epoch(self, runner):
         """Record the group norms."""
