@@ -10,6 +10,12 @@ from .tasks import task_of
 _SEED_STRIDE = 101
 
 
+def _copied(cfg):
+    # mmengine puts the config as text in every checkpoint and log; yapf took
+    # more time than a tiny training.
+    return Config(copy.deepcopy(cfg.to_dict()), format_python_code=False)
+
+
 def request_seed(cfg, request):
     """Seed of a request, from the seed of the run and its index."""
     seed = (cfg.get('randomness') or {}).get('seed') or 0
@@ -30,7 +36,7 @@ def training_config(cfg, settings, request, work_dir, base, fingerprint):
     Returns:
         Config: A standard mmengine config.
     """
-    run = Config(copy.deepcopy(cfg.to_dict()))
+    run = _copied(cfg)
     seed = request_seed(cfg, request)
     for key in ('forget', 'val_dataloader', 'val_cfg', 'val_evaluator',
                 'test_dataloader', 'test_cfg', 'test_evaluator', 'tta_model',
@@ -116,7 +122,7 @@ def evaluation_config(cfg, settings, requests, work_dir, title):
     Returns:
         Config: A standard mmengine config; weights are loaded by the caller.
     """
-    run = Config(copy.deepcopy(cfg.to_dict()))
+    run = _copied(cfg)
     for key in ('forget', 'train_dataloader', 'train_cfg', 'val_dataloader',
                 'val_cfg', 'val_evaluator', 'optim_wrapper',
                 'param_scheduler', 'auto_scale_lr', 'data_preprocessor'):

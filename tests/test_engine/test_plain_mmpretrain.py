@@ -247,7 +247,7 @@ def test_imagenets_class_names_are_distinct():
     (dict(type='LinearClsHead'), None),
     (dict(type='ArcFaceClsHead', scale=64.), None),
     (dict(type='gslora_mm.CosFaceClsHead'), 64 * .35),
-    (dict(type='CosFaceClsHead', s=30., m=.2), 6.),
+    (dict(type='gslora_mm.CosFaceClsHead', s=30., m=.2), 6.),
 ])
 def test_margin_that_the_metric_subtracts(head, margin):
     cfg = Config(dict(model=dict(head=head)))

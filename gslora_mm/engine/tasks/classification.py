@@ -8,6 +8,7 @@ import mmengine
 from mmpretrain.datasets import CIFAR10, MNIST, CustomDataset
 
 from ...datasets.folder_checks import check_folder_data
+from ...models.building import plain_class
 from ...utils import ForgetError
 from ..data_config import plain_dataset
 from .task import Task, checked_names
@@ -39,9 +40,8 @@ class Classification(Task):
             return super()._namer(data, kind)
         return f'{_folder(data)} has folders of'
 
-    def check_split(self, split, data, kind, classes, may_lack):
+    def check_split(self, key, data, kind, classes, may_lack):
         """Check folders and lists; see :meth:`Task.check_split`."""
-        key = f'{split}_dataloader.dataset'
         if issubclass(kind, (CIFAR10, MNIST)):
             raise ForgetError(
                 f'{key} of type {kind.__name__} has no image files; write its '
@@ -121,7 +121,6 @@ def _with_classes(data, classes):
 
 def _margin(head):
     """What a margin head takes from the true logit; None without one."""
-    kind = str(head.get('type', '')).rpartition('.')[2]
-    if kind == 'CosFaceClsHead':
-        return head.get('s', 64.) * head.get('m', .35)
-    return None
+    kind, options, _ = plain_class(head, 'mmpretrain', 'model.head')
+    rule = getattr(kind, 'logit_margin', None)
+    return rule(**options) if rule else None
