@@ -50,7 +50,7 @@ def main():
     from gslora_mm.analysis.before_after import draw_before_after
     from gslora_mm.engine import init_launcher, leave_launcher, read_config
     from gslora_mm.engine.test_checkpoint import CheckpointTest
-    from gslora_mm.evaluation import format_table
+    from gslora_mm.evaluation import format_gallery, format_table
     from gslora_mm.utils import write_json
     cfg = read_config(args.config, args.cfg_options)
     init_launcher(cfg, args.launcher)
@@ -64,6 +64,8 @@ def main():
     out = args.out or f'{args.work_dir}/test.json'
     write_json(out, metrics)
     print(format_table([metrics], title=str(test.name)))
+    if metrics.get('gallery'):
+        print(f'\n{format_gallery([metrics])}\n')
     print(f'numbers: {out}')
     if args.show_dir:
         drawn = draw_before_after(test, args.show_dir, args.show_num,

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..evaluation import format_table, measure_of, to_csv_rows
+from ..evaluation import (format_gallery, format_table, measure_of,
+                          to_csv_rows)
 from ..utils import ForgetError, atomic_path, read_json, write_json
 
 GALLERY = 'gallery.json'
@@ -78,11 +79,13 @@ def write_summary(work_dir):
 
 
 def render_summary(summary):
-    """The summary as the table that the tools print."""
+    """The summary as the tables that the tools print."""
     base = summary['base']
     measure = measure_of(base)
     value = base[measure.overall][measure.score]
     number = '-' if value is None else f'{value:.3f}'
-    return format_table(
+    table = format_table(
         summary['requests'],
         title=f'base model: {measure.title} {number} over all classes')
+    gallery = format_gallery(summary['requests'])
+    return f'{table}\n\n{gallery}' if gallery else table

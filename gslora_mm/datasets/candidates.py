@@ -1,5 +1,7 @@
 """Which images a stream could use."""
 import logging
+import os.path as osp
+from collections import Counter
 
 import numpy as np
 from mmengine.logging import print_log
@@ -19,21 +21,51 @@ def find_candidates(dataset, labels, count_crowd):
 
     Returns:
         tuple: dict[str, dict[int, set[int]]], for each stream the classes of
-        the stream in each candidate, by index; list of the ids and list of
+        the stream in each candidate, by index; list of the ids, see
+        :func:`name_images`, None where the data set gives none; and list of
         the paths of all images.
     """
     candidates = {stream: {} for stream in labels}
     img_ids, paths = [], []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
-        # A classification data set numbers its images by their order.
-        img_ids.append(info.get('img_id', index))
+        img_ids.append(info.get('img_id'))
         paths.append(info['img_path'])
         present = labels_in(info, count_crowd)
         for stream, of_stream in labels.items():
             if present & of_stream:
                 candidates[stream][index] = present & of_stream
     return candidates, img_ids, paths
+
+
+def name_images(dataset, img_ids, paths):
+    """Names by which a subset file knows its images.
+
+    Images of a classification data set have no ids; their place among the
+    others would change with every image that is added. Their file names
+    repeat from class folder to class folder, their paths do not.
+
+    Args:
+        dataset (BaseDataset): The data set.
+        img_ids (list): Of every image, as the data set has them, or None.
+        paths (list[str]): Path of every image.
+
+    Returns:
+        tuple[list, list[str]]: Id and file name of every image: of COCO data
+        the image id and the base name, else twice the path below the folder
+        of images. (A list may name an image twice; from the second time on,
+        the id says which time it is.)
+    """
+    if None not in img_ids:
+        return img_ids, [osp.basename(path) for path in paths]
+    prefix = getattr(dataset, 'data_prefix', None) or {}
+    folder = osp.join(prefix.get('img_path') or '', '')
+    names = [path.removeprefix(folder) for path in paths]
+    times, ids = Counter(), []
+    for name in names:
+        times[name] += 1
+        ids.append(f'{name} ({times[name]})' if times[name] > 1 else name)
+    return ids, names
 
 
 def labels_in(info, count_crowd=True):

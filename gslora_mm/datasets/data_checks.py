@@ -1,6 +1,7 @@
 """Reading annotations and images with errors that name the file at fault."""
 import json
 import os
+import os.path as osp
 
 import mmcv
 from mmdet.datasets import CocoDataset
@@ -50,12 +51,40 @@ def check_on_disk(dataset, paths):
     """
     if getattr(dataset, 'backend_args', None):
         return
-    absent = [path for path in paths if not os.path.exists(path)]
+    absent = not_on_disk(paths)
     if absent:
         raise ForgetError(
             f'{len(absent)} images of {source_of(dataset)} are not on disk, '
             f'first {absent[0]}; correct data_root and data_prefix or add '
             'the files')
+
+
+def not_on_disk(paths):
+    """Find the files that are not there.
+
+    Args:
+        paths (Iterable[str]): Paths of files.
+
+    Returns:
+        list[str]: Those that do not exist, in order.
+    """
+    # One listing is far quicker than a look at each of a million files.
+    listed, absent = {}, []
+    for path in paths:
+        folder, name = osp.split(path)
+        if folder not in listed:
+            listed[folder] = _names_in(folder)
+        if name not in listed[folder]:
+            absent.append(path)
+    return absent
+
+
+def _names_in(folder):
+    try:
+        with os.scandir(folder or '.') as entries:
+            return {e.name for e in entries}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
 
 
 def source_of(dataset):
@@ -64,6 +93,41 @@ def source_of(dataset):
         return dataset.ann_file
     prefix = getattr(dataset, 'data_prefix', None) or {}
     return prefix.get('img_path') or 'the data set'
+
+
+def check_packed(data, key):
+    """Check what a pipeline returned.
+
+    Args:
+        data (dict): One sample.
+        key (str): Where its data set stands in the config, e.g.
+            ``'train_dataloader.dataset'``.
+
+    Raises:
+        ForgetError: If it is not packed.
+    """
+    if not isinstance(data, dict) or 'data_samples' not in data:
+        raise ForgetError(
+            f'the images of {key} come out of their pipeline unpacked; end '
+            f'{key}.pipeline with dict(type="PackInputs"), for detectors '
+            'with dict(type="PackDetInputs")')
+
+
+def blame_image(dataset):
+    """Name the image that broke a pass over a data set, if one did.
+
+    Args:
+        dataset (BaseDataset): The data set, loaded.
+
+    Raises:
+        ForgetError: Naming the first image that cannot be read.
+    """
+    for index in range(len(dataset)):
+        path = dataset.get_data_info(index)['img_path']
+        if not is_readable(path, getattr(dataset, 'backend_args', None)):
+            raise ForgetError(
+                f'cannot read the image {path}; replace the file or remove '
+                f'the image from {source_of(dataset)}')
 
 
 def is_readable(path, backend_args=None):

@@ -11,6 +11,7 @@ from mmengine import list_from_file
 from mmpretrain.datasets import ImageNet
 
 from ..utils.errors import ForgetError
+from .data_checks import not_on_disk
 from .requests import check_class_names
 
 _DEMO = 'python tools/train.py configs/gslora/vit_shapes_forget.py'
@@ -164,30 +165,10 @@ def _check_listed(dataset, classes, key):
                 'file or the classes')
         paths.append(osp.join(root, path))
         labels.add(int(label))
-    absent = _not_on_disk(paths)
+    absent = not_on_disk(paths)
     if absent:
         raise ForgetError(
             f'{len(absent)} of {len(paths)} images of {ann_file} are not on '
             f'disk, e.g. {absent[0]}; restore them or correct '
             f'{key}.data_root and {key}.data_prefix')
     return labels
-
-
-def _not_on_disk(paths):
-    # One listing is far quicker than a look at each of a million files.
-    listed, absent = {}, []
-    for path in paths:
-        folder, name = osp.split(path)
-        if folder not in listed:
-            listed[folder] = _names_in(folder)
-        if name not in listed[folder]:
-            absent.append(path)
-    return absent
-
-
-def _names_in(folder):
-    try:
-        with os.scandir(folder or '.') as entries:
-            return {e.name for e in entries}
-    except (FileNotFoundError, NotADirectoryError):
-        return set()

@@ -1,14 +1,13 @@
 """The images and labels that one erasure request may see."""
-import os
-
 from mmengine.registry import DefaultScope
 from torch.utils.data import Dataset
 
 from ..registry import DATASETS
 from ..utils.errors import ForgetError
-from .candidates import find_candidates, keep_labels, missing_classes
-from .data_checks import (check_on_disk, full_init_checked, is_readable,
-                          source_of)
+from .candidates import (find_candidates, keep_labels, missing_classes,
+                         name_images)
+from .data_checks import (check_on_disk, check_packed, full_init_checked,
+                          is_readable, source_of)
 from .requests import check_class_names
 from .subset_choice import choose_subsets, shared_subsets
 
@@ -113,8 +112,8 @@ class ForgetRetainDataset(Dataset):
         classes = self.metainfo['classes']
         self._positions = shared_subsets(
             lambda: choose_subsets(candidates, self.settings, classes),
-            self.subset_file, self.settings, candidates, img_ids,
-            [os.path.basename(path) for path in paths])
+            self.subset_file, self.settings, candidates,
+            *name_images(self.inner, img_ids, paths))
         chosen = set().union(*self._positions.values())
         check_on_disk(self.inner, [paths[i] for i in sorted(chosen)])
         self._fully_initialized = True
@@ -162,7 +161,7 @@ class ForgetRetainDataset(Dataset):
 
         Raises:
             ForgetError: If the image cannot be read, or the pipeline refuses
-                every image that was tried.
+                every image that was tried or packs none.
         """
         stream, position = self.stream_of(idx)
         size, first = self._stream_range(stream)
@@ -170,6 +169,7 @@ class ForgetRetainDataset(Dataset):
         for step in range(tries):
             data = self._run_pipeline(first + (position + step) % size)
             if data is not None:
+                check_packed(data, 'train_dataloader.dataset')
                 data['data_samples'].set_metainfo(dict(stream=stream))
                 return data
         raise ForgetError(

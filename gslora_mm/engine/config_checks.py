@@ -1,11 +1,15 @@
 """Types of the config keys that people change on the command line."""
 from ..utils import ForgetError
+from .data_config import plain_dataset
 
-_SECTIONS = ('forget', 'forget.data', 'forget.gallery', 'forget.lora',
-             'forget.model', 'model', 'model.bbox_head', 'train_dataloader',
+_SECTIONS = ('forget', 'forget.data', 'forget.gallery',
+             'forget.gallery.dataset', 'forget.lora', 'forget.model', 'model',
+             'model.bbox_head', 'model.head', 'train_dataloader',
              'train_dataloader.dataset', 'val_dataloader',
              'val_dataloader.dataset', 'train_cfg', 'optim_wrapper',
              'optim_wrapper.optimizer')
+_DATASETS = ('train_dataloader.dataset', 'val_dataloader.dataset',
+             'forget.gallery.dataset')
 # Dotted key: kind of number, and the smallest one that makes sense.
 _NUMBERS = {
     'train_dataloader.batch_size': (int, 2),
@@ -29,7 +33,7 @@ _WORDS = {int: 'a whole number', float: 'a number'}
 
 
 def check_types(cfg):
-    """Check sections and numbers of a config, where they are given.
+    """Check sections, paths and numbers of a config, where they are given.
 
     Args:
         cfg (Config): The whole config.
@@ -42,8 +46,32 @@ def check_types(cfg):
         if value is not None and not isinstance(value, dict):
             raise ForgetError(f'{key} is {value!r}; it must be a section, '
                               f'as in --cfg-options {key}.KEY=VALUE')
+    for key in _DATASETS:
+        data = _lookup(cfg, key)
+        if data:
+            _check_dataset(key, plain_dataset(data))
+        elif key != _DATASETS[-1]:
+            raise ForgetError(f'{key} is missing in the config; name the data '
+                              'there, as in the configs of this repository')
     for key, (kind, least) in _NUMBERS.items():
         check_number(key, _lookup(cfg, key), kind, least)
+
+
+def _check_dataset(key, data):
+    steps = data.get('pipeline') or []
+    if not isinstance(steps, (list, tuple)):
+        raise ForgetError(f'{key}.pipeline is {steps!r}; it must be a list of '
+                          'transforms')
+    for name in ('data_root', 'ann_file'):
+        if not isinstance(data.get(name) or '', str):
+            raise ForgetError(f'{key}.{name} is {data[name]!r}; it must be a '
+                              'path')
+    prefix = data.get('data_prefix') or ''
+    folders = prefix.values() if isinstance(prefix, dict) else [prefix]
+    if not all(isinstance(folder, str) for folder in folders):
+        raise ForgetError(
+            f'{key}.data_prefix is {prefix!r}; it must be a folder, or for '
+            'detectors a section such as dict(img=FOLDER)')
 
 
 def check_number(key, value, kind, least):

@@ -1,5 +1,5 @@
 """One inference pass over the validation set, every number from it."""
-from ..datasets.data_checks import is_readable, source_of
+from ..datasets.data_checks import blame_image
 from ..utils import ForgetError
 from .checkpoints import load_into
 from .request_config import evaluation_config
@@ -34,20 +34,6 @@ def evaluate_state(cfg, settings, state, source, requests, work_dir, title):
     except ForgetError:
         raise
     except Exception:
-        _blame_image(runner.test_dataloader.dataset)
+        blame_image(runner.test_dataloader.dataset)
         raise
     return runner.test_evaluator.metrics[0].report
-
-
-def _blame_image(dataset):
-    """Name the image that broke a pass over a data set, if one did.
-
-    Raises:
-        ForgetError: Naming the first image that cannot be read.
-    """
-    for index in range(len(dataset)):
-        path = dataset.get_data_info(index)['img_path']
-        if not is_readable(path, getattr(dataset, 'backend_args', None)):
-            raise ForgetError(
-                f'cannot read the image {path}; replace the file or remove '
-                f'the image from {source_of(dataset)}')

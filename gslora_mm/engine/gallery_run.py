@@ -1,22 +1,26 @@
 """The gallery test of a run: embeddings, enrolment, reports."""
 import copy
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.registry import MODELS
-from mmengine.runner import Runner
+from mmengine.registry import DATASETS, MODELS
+from rich import get_console
 from rich.progress import track
+from torch.utils.data import SequentialSampler
 
+from ..datasets.data_checks import blame_image
 from ..evaluation import (class_sets_for_requests, enroll, gallery_metrics,
                           gallery_report)
-from ..utils import ForgetError, read_json, write_json
+from ..utils import ForgetError, atomic_path, read_json, write_json
 from .checkpoints import load_into
 from .data_config import plain_dataset
+from .runner import RequestRunner
 from .tasks import task_of
 
 GALLERY, REPORT = 'gallery.json', 'gallery_report.json'
-_TEMPLATES = 'gallery_templates.json'
+TEMPLATES = 'gallery_templates.npz'
 
 
 class GalleryTest:
@@ -35,7 +39,7 @@ class GalleryTest:
     def __init__(self, cfg, settings):
         self.cfg, self.settings = cfg, settings
         self.task = task_of(cfg)
-        self.far = settings.gallery.get('far', 1e-3)
+        self.far = settings.gallery['far']
 
     def base(self, state, source, requests, folder):
         """Test the pre-trained model and keep its templates.
@@ -49,9 +53,8 @@ class GalleryTest:
         gallery, probes = self._embeddings(state, source)
         templates, labels = enroll(*gallery)
         report = self._report(gallery, probes, requests, None)
-        write_json(
-            Path(folder) / _TEMPLATES,
-            dict(templates=templates.tolist(), labels=labels.tolist()))
+        with atomic_path(Path(folder) / TEMPLATES) as partial:
+            np.savez(partial, templates=templates, labels=labels)
         # Written last: from here on the test counts as done.
         write_json(Path(folder) / REPORT, report)
 
@@ -67,8 +70,7 @@ class GalleryTest:
         Returns:
             dict: See :func:`gslora_mm.evaluation.gallery_report`.
         """
-        kept = read_json(Path(base_folder) / _TEMPLATES)
-        old = np.array(kept['templates']), np.array(kept['labels'])
+        old = _read_templates(Path(base_folder) / TEMPLATES)
         return self._report(*self._embeddings(state, source), requests, old)
 
     def _report(self, gallery, probes, requests, old):
@@ -80,16 +82,12 @@ class GalleryTest:
         """Embeddings and labels of the gallery and of the probes."""
         model = MODELS.build(self.task.plain_model(self.cfg))
         load_into(model, state, source)
-        if not hasattr(getattr(model, 'head', None), 'pre_logits'):
-            raise ForgetError(
-                f'the head {type(model.head).__name__} gives no embeddings; '
-                'remove forget.gallery')
+        check_embeddings(model)
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
         model = model.to(device).eval()
         loader = self.task.evaluation_data(self.cfg, self.settings.classes)
         return [
-            _embed(model, Runner.build_dataloader(dict(loader, dataset=data)),
-                   title)
+            _embed(model, _whole_loader(loader, data), title)
             for title, data in (('gallery, enrolment',
                                  self._gallery_data(loader)),
                                 ('gallery, probes', loader['dataset']))
@@ -98,22 +96,84 @@ class GalleryTest:
     def _gallery_data(self, loader):
         """The enrolment images, prepared as those of the evaluation."""
         own = self.settings.gallery.get('dataset')
-        data = copy.deepcopy(own) if own else self.task.training_data(
-            self.cfg, self.settings.classes)
-        data = dict(data, metainfo=dict(classes=list(self.settings.classes)))
+        data = copy.deepcopy(
+            plain_dataset(own)) if own else self.task.training_data(
+                self.cfg, self.settings.classes)
+        data.pop('classes', None)
+        data['metainfo'] = dict(classes=list(self.settings.classes))
         data['pipeline'] = plain_dataset(loader['dataset'])['pipeline']
         return data
 
 
-@torch.no_grad()
+def check_embeddings(model):
+    """Check that the head of a classifier has an embedding before it.
+
+    Args:
+        model (nn.Module): The plain model.
+
+    Raises:
+        ForgetError: If it has none.
+    """
+    head = getattr(model, 'head', None)
+    if not hasattr(head, 'pre_logits'):
+        raise ForgetError(f'the head {type(head).__name__} gives no '
+                          'embeddings; remove forget.gallery')
+
+
+def _whole_loader(loader, data):
+    """Every image in order, in this process: mmengine's samplers share."""
+    dataset = DATASETS.build(data)
+    loader = {
+        k: v
+        for k, v in loader.items()
+        if k not in ('batch_sampler', 'num_batch_per_epoch')
+    }
+    return RequestRunner.build_dataloader(
+        dict(
+            loader,
+            dataset=dataset,
+            sampler=SequentialSampler(dataset),
+            drop_last=False))
+
+
 def _embed(model, loader, title):
+    """Embeddings (N, D) and labels (N,) of a data set."""
     embeddings, labels = [], []
-    for batch in track(loader, title, transient=True):
-        batch = model.data_preprocessor(batch, False)
-        found = model.extract_feat(batch['inputs'], stage='pre_logits')
-        embeddings.append(found.flatten(1).float().cpu().numpy())
-        labels += [int(s.gt_label) for s in batch['data_samples']]
+    # A bar that is no terminal would leave an empty line.
+    batches = track(
+        loader, title, transient=True, disable=not get_console().is_terminal)
+    try:
+        for batch in batches:
+            batch = model.data_preprocessor(batch, False)
+            embeddings.append(_embedding(model, batch['inputs']))
+            labels += [int(s.gt_label) for s in batch['data_samples']]
+    except ForgetError:
+        raise
+    except Exception:
+        blame_image(loader.dataset)
+        raise
     return np.concatenate(embeddings), np.array(labels)
+
+
+@torch.no_grad()
+def _embedding(model, inputs):
+    found = model.extract_feat(inputs, stage='pre_logits')
+    if not isinstance(found, torch.Tensor):
+        raise ForgetError(f'the head {type(model.head).__name__} gives more '
+                          'than one embedding; remove forget.gallery')
+    return found.flatten(1).float().cpu().numpy()
+
+
+def _read_templates(path):
+    """Templates (K, D) and labels (K,) as :meth:`GalleryTest.base` wrote."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return kept['templates'], kept['labels']
+    except (OSError, EOFError, KeyError, ValueError,
+            zipfile.BadZipFile) as err:
+        raise ForgetError(
+            f'the templates {path} are gone or damaged; remove '
+            f'{path.with_name(REPORT)} and --resume to enrol again') from err
 
 
 def request_gallery(base_folder, before_folder, folder, index):

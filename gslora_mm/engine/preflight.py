@@ -9,13 +9,18 @@ from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS
 
+from ..datasets.data_checks import check_packed
 from ..lora import fingerprint
 from ..registry import METHODS
 from ..utils import ForgetError
 from .checkpoints import check_state, load_plain_state
+from .data_config import plain_dataset
+from .gallery_run import check_embeddings
 from .request_config import training_config
 from .runner import quiet_console
 from .tasks import task_of
+
+_PACKERS = ('PackDetInputs', 'PackInputs')
 
 
 def check_base(cfg):
@@ -25,7 +30,8 @@ def check_base(cfg):
         tuple[dict[str, Tensor], dict, str]: State, meta and fingerprint.
 
     Raises:
-        ForgetError: If there is none, or it does not fit.
+        ForgetError: If there is none, it does not fit, or the model has no
+            embedding for the gallery test.
     """
     if not cfg.get('load_from'):
         raise ForgetError('no base checkpoint: name the trained model with '
@@ -33,6 +39,8 @@ def check_base(cfg):
                           'load_from=FILE')
     state, meta = load_plain_state(cfg.load_from)
     model = _built('model', MODELS.build, task_of(cfg).plain_model(cfg))
+    if (cfg.get('forget') or {}).get('gallery') is not None:
+        check_embeddings(model)
     check_state(model, state, cfg.load_from)
     return state, meta, fingerprint(state)
 
@@ -47,12 +55,13 @@ def check_requests(cfg, settings, requests, work_dir):
         work_dir (Path): Folder of the run; nothing is written there.
 
     Raises:
-        ForgetError: If the method, LoRA or the optimizer cannot be built, or
-            a data stream lacks a class.
+        ForgetError: If the method, LoRA or the optimizer cannot be built, a
+            pipeline does not pack, or a data stream lacks a class.
     """
     if not requests:
         return
     quiet_console(MMLogger.get_instance('preflight'))
+    check_pipelines(cfg, settings.classes)
     runs = [
         training_config(cfg, settings, r, Path(work_dir) / r.name, '', '')
         for r in requests
@@ -72,6 +81,30 @@ def check_requests(cfg, settings, requests, work_dir):
             # All requests share one data set: it is loaded once.
             inner = _built('train_dataloader.dataset', DATASETS.build,
                            data).inner
+
+
+def check_pipelines(cfg, classes):
+    """Check that the pipelines of both splits pack what a model takes.
+
+    Args:
+        cfg (Config): The whole config.
+        classes (tuple[str]): Class names of the model.
+
+    Raises:
+        ForgetError: Naming the pipeline and the cure.
+    """
+    task = task_of(cfg)
+    for key, data in (('train_dataloader.dataset',
+                       task.training_data(cfg, classes)),
+                      ('val_dataloader.dataset',
+                       plain_dataset(
+                           task.evaluation_data(cfg, classes)['dataset']))):
+        steps = data.get('pipeline') or ()
+        if not any(str(s.get('type')).rpartition('.')[2] in _PACKERS
+                   for s in steps if isinstance(s, dict)):
+            # A transform of the user's own may do it: only a try tells.
+            dataset = _built(key, DATASETS.build, data)
+            check_packed(dataset[0], key)
 
 
 def _built(key, build, *args):

@@ -15,6 +15,7 @@ from .tasks import TASKS, task_of
 _KEYS = ('requests', 'unseen', 'lora', 'group', 'method', 'model', 'data',
          'gallery', 'max_loss')
 _GALLERY_KEYS = ('dataset', 'far')
+_FAR = 1e-3
 _DATA_KEYS = ('ratio', 'shots', 'shots_per_class', 'stratified',
               'count_crowd', 'forget_per_batch', 'epoch_batches')
 _LORA_KEYS = ('rank', 'alpha', 'position', 'include', 'exclude')
@@ -76,8 +77,8 @@ class ForgetSettings:
             task's own.
         method (dict): Config of the forgetting method.
         data (dict): Arguments of the data streams.
-        gallery (dict): ``far`` and ``dataset`` of the gallery test; empty
-            without one.
+        gallery (dict): ``far`` and perhaps ``dataset`` of the gallery test;
+            empty without one.
         max_loss (float): Limit of the loss guard.
     """
 
@@ -114,7 +115,7 @@ class ForgetSettings:
         model = dict(section.get('model', {}), lora=section.get('lora', {}),
                      group=section.get('group', 'block'))
         return cls(requests, classes, unseen, model, section['method'],
-                   section.get('data', {}), section.get('gallery') or {},
+                   section.get('data', {}), _gallery(section),
                    section.get('max_loss', 1e4))
 
     def seen(self, names):
@@ -144,7 +145,7 @@ def _checked_section(section, task):
                        ('model', task.model_keys),
                        ('gallery', _GALLERY_KEYS)):
         _refuse_unknown(f'forget.{key}', section.get(key) or {}, known)
-    if section.get('gallery') and not task.has_embeddings:
+    if section.get('gallery') is not None and not task.has_embeddings:
         raise ForgetError('forget.gallery identifies by the embedding of a '
                           'classifier; remove it from this config')
     if section.get('group', 'block') not in GROUPINGS:
@@ -157,6 +158,18 @@ def _checked_section(section, task):
         raise ForgetError(f'forget.unseen is {section["unseen"]!r}; it must '
                           'be a list of class names')
     return section
+
+
+def _gallery(section):
+    """Settings of the gallery test, whole; empty without one."""
+    given = section.get('gallery')
+    if given is None:
+        return {}
+    far = _FAR if given.get('far') is None else given['far']
+    if not 0 < far < 1:
+        raise ForgetError(f'forget.gallery.far is {far!r}; it must be a false '
+                          'accept rate above 0 and below 1, e.g. 1e-3')
+    return dict(given, far=far)
 
 
 def _check_schedules(requests):

@@ -94,9 +94,11 @@ class CheckpointTest:
     def _same_measure(self, other):
         """Whether another config measures the same classes and images."""
         own = config_content(self.cfg)
-        keys = ('model', 'val_dataloader')
-        return all(own[k] == other.get(k) for k in keys) and (
-            own['forget']['requests'] == other['forget'].get('requests'))
+        keys = ('model', 'data_preprocessor', 'val_dataloader')
+        section = other.get('forget') or {}
+        return all(own.get(k) == other.get(k) for k in keys) and all(
+            own['forget'].get(k) == section.get(k)
+            for k in ('requests', 'unseen'))
 
     def run(self):
         """Evaluate the checkpoint, and the base unless it is known.

@@ -82,6 +82,8 @@ def test_gallery_is_read_where_it_is(tmp_path):
     assert summary['requests'][1]['gallery'] == gallery
     text = render_summary(summary)
     assert text.count('1.000 -> 0.125  0.875 -> 0.750') == 1
+    # And once more with the rates, in a table of its own.
+    assert text.count('1.000 -> 0.125') == 2 and 'TAR f' in text
     table = pd.read_csv(tmp_path / 'summary.csv')
     assert table.gallery_rank1_f.tolist()[2:] == [.125, .125]
     assert table.gallery_rank1_f[:2].isna().all()

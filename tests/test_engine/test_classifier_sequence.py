@@ -170,11 +170,14 @@ def test_summary_holds_the_metrics(run):
 def test_images_that_training_used(run, index):
     """Half of every class, none of unseen or forgotten ones."""
     chosen = read(run / FOLDERS[index] / 'subset.json')
-    _, names, _ = read_images('train')
+    _, _, paths = read_images('train')
     gone = [name for request in REQUESTS[:index] for name in request]
     stay = {*CLASSES} - {*gone, *REQUESTS[index], *UNSEEN}
     for stream, classes in (('forget', REQUESTS[index]), ('retain', stay)):
-        counts = Counter(names[i] for i in chosen[stream]['img_ids'])
+        found = chosen[stream]['file_names']
+        assert found == chosen[stream]['img_ids']
+        assert set(found) <= {f'{p.parent.name}/{p.name}' for p in paths}
+        counts = Counter(name.partition('/')[0] for name in found)
         assert counts == {name: TRAIN // 2 for name in classes}
 
 
@@ -276,9 +279,9 @@ def test_cosine_head_is_bounded_as_published(margin_run):
 def test_few_shots_of_every_class_but_the_unseen(margin_run):
     _, folder = margin_run
     chosen = read(folder / 'request_01/subset.json')
-    _, names, _ = read_images('train', folder.parent / 'images')
     counts = {
-        stream: Counter(names[i] for i in chosen[stream]['img_ids'])
+        stream: Counter(
+            name.partition('/')[0] for name in chosen[stream]['file_names'])
         for stream in ('forget', 'retain')
     }
     assert counts['forget'] == dict(beryl=2)

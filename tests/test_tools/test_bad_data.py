@@ -26,7 +26,8 @@ def test_missing_annotation_file(own_data, tmp_path):
     path = own_data.root / 'annotations/val.json'
     path.unlink()
     message = train(own_data, tmp_path)
-    assert f'val annotations are missing: {path} does not exist' in message
+    assert (f'annotations of val_dataloader.dataset are missing: {path} does '
+            'not exist') in message
     assert 'val_dataloader.dataset.ann_file=FILE' in message
 
 
@@ -102,6 +103,31 @@ def test_corrupt_training_image(own_data, tmp_path, run, workers):
                     f'train_dataloader.num_workers={workers}')
     assert f'cannot read the image {own_data.root}/train/' in message
     assert 'replace the file' in message and 'train.json' in message
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_pipeline_that_does_not_pack(own_data, tmp_path, split):
+    key = f'{split}_dataloader.dataset'
+    message = train(own_data, tmp_path, f'{key}.pipeline=[]')
+    assert f'the images of {key} come out of their pipeline' in message
+    assert 'for detectors with dict(type="PackDetInputs")' in message
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('option, culprit, cure', [
+    ('data_prefix=3', 'data_prefix is 3', 'dict(img=FOLDER)'),
+    ('data_prefix=images', "data_prefix is 'images'", 'data_prefix.img=FOLD'),
+    ('data_prefix.img=3', "{'img': 3}", 'must be a folder'),
+    ('data_root=3', 'data_root is 3', 'must be a path'),
+    ('ann_file=3', 'ann_file is 3', 'must be a path'),
+])
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_paths_that_are_none(config, tmp_path, split, option, culprit, cure):
+    key = f'{split}_dataloader.dataset'
+    message = error_of('train', config, '--work-dir', tmp_path / 'out',
+                       '--cfg-options', f'{key}.{option}')
+    assert key in message and culprit in message and cure in message
+    assert not (tmp_path / 'out').exists()
 
 
 def test_own_data_is_never_replaced_by_generated_data(config, tmp_path):

@@ -269,6 +269,15 @@ def test_list_without_class_names(own, tmp_path):
         message)
 
 
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_pipeline_that_does_not_pack(config, tmp_path, split):
+    key = f'{split}_dataloader.dataset'
+    message = train(config, tmp_path, f'{key}.pipeline=[]')
+    assert f'the images of {key} come out of their pipeline' in message
+    assert f'end {key}.pipeline with dict(type="PackInputs")' in message
+    assert refused_at_once(tmp_path)
+
+
 def test_gated_ffn(config, tmp_path):
     own = tmp_path / 'own.py'
     own.write_text(config.read_text().replace('feedforward_channels=256',
@@ -286,6 +295,7 @@ def test_gated_ffn(config, tmp_path):
     ('forget.unseen=[ivoire]', "'ivoire'", "'ivory'"),
     ('forget.model.aux_loss=True', 'forget.model.aux_loss is unknown',
      'per_sample'),
+    ('forget.model.forget_margin=-1', 'forget_margin', 'number >= 0'),
     ('forget.model.streams=both', 'streams', "'fused' or 'separate'"),
     ('model.head.type=MultiLabelLinearClsHead', 'MultiLabelLinearClsHead',
      'single-label head'),
@@ -301,6 +311,16 @@ def test_gated_ffn(config, tmp_path):
      'a list of class names'),
     ('train_dataloader.dataset.metainfo.classes=no.txt', "is 'no.txt'",
      'a list of class names or a file'),
+    ('model.head=3', 'model.head is 3', 'must be a section'),
+    ('train_dataloader.dataset=None', 'train_dataloader.dataset is missing',
+     'name the data'),
+    ('train_dataloader.dataset.data_prefix=3',
+     'train_dataloader.dataset.data_prefix is 3', 'must be a folder'),
+    ('val_dataloader.dataset.data_prefix=3',
+     'val_dataloader.dataset.data_prefix is 3', 'must be a folder'),
+    ('val_dataloader.dataset.data_root=3', 'data_root is 3', 'a path'),
+    ('train_dataloader.dataset.ann_file=3', 'ann_file is 3', 'a path'),
+    ('train_dataloader.dataset.pipeline=3', 'pipeline is 3', 'a list'),
 ])
 def test_bad_option(config, tmp_path, option, culprit, cure):
     message = train(config, tmp_path, option)

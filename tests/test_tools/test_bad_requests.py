@@ -126,7 +126,7 @@ def test_coco_config_without_coco(tmp_path):
     done = process('train', REPO / REAL_COCO, cwd=tmp_path)
     assert done.returncode == 1
     message = checked(done.stderr)
-    assert 'train annotations are missing' in message
+    assert 'annotations of train_dataloader.dataset are missing' in message
     expected = tmp_path / 'data/coco/annotations/instances_train2017.json'
     assert str(expected) in message
     assert ('python tools/train.py configs/gslora/ddetr_shapes_forget.py'

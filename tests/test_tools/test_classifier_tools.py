@@ -127,6 +127,36 @@ def test_base_alone_loses_nothing(config, run, base, tmp_path):
     assert found['H'] == 0 and found['retention'] == 1
 
 
+def test_gallery_has_a_table_of_its_own(config, run, tmp_path, capsys):
+    found = measured(tmp_path, config, run / 'request_01/merged.pth',
+                     '--cfg-options', 'forget.gallery.far=0.1')
+    assert_same(found, expected(run, 1))
+    numbers, printed = found['gallery'], capsys.readouterr().out
+    assert 'TAR at FAR 0.1' in printed and 'rank-1 f' in printed
+    lines = printed.splitlines()
+    new = next(x for x in lines if ' amber  new ' in x)
+    old = next(x for x in lines if x.split()[:1] == ['old'])
+    for line, kind in ((new, ''), (old, '_old_templates')):
+        for key in ('rank1_f', 'tar_f', 'rank1_r', 'tar_r'):
+            assert (f'{numbers[f"{key}{kind}_before"]:.3f} -> '
+                    f'{numbers[f"{key}{kind}"]:.3f}') in line
+
+
+def test_training_prints_the_gallery(config, tmp_path, capsys):
+    out = tmp_path / 'run'
+    assert call('train', config, '--work-dir', out, '--cfg-options',
+                'forget.gallery.far=0.1', 'forget.requests=[[jade]]',
+                'train_cfg.max_epochs=1') is None
+    printed = capsys.readouterr().out
+    numbers = read(out / 'request_01/gallery.json')
+    line = next(x for x in printed.splitlines() if ' jade     new ' in x)
+    for key in ('rank1_f', 'tar_f', 'rank1_r', 'tar_r'):
+        assert (f'{numbers[f"{key}_before"]:.3f} -> {numbers[key]:.3f}'
+                ) in line
+    assert printed.index('Acc_r before') < printed.index(line)
+    assert line in (out / 'summary.md').read_text()
+
+
 def test_drawings(config, run, tmp_path):
     """Before and after side by side, red where a class is forgotten."""
     drawn = tmp_path / 'drawn'

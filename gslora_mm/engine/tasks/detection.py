@@ -15,20 +15,22 @@ class Detection(Task):
     model_keys = ('aux_loss', 'dropout', 'streams', 'forget_queries')
     example = 'configs/gslora/ddetr_shapes_forget.py'
 
-    def check_split(self, split, data, kind, classes, may_lack):
+    def check_split(self, key, data, kind, classes, may_lack):
         """Check annotations and images; see :meth:`Task.check_split`."""
         path = annotation_file(data)
         if not osp.isfile(path):
-            key = f'{split}_dataloader.dataset'
             raise ForgetError(
-                f'{split} annotations are missing: {osp.abspath(path)} does '
+                f'annotations of {key} are missing: {osp.abspath(path)} does '
                 f'not exist; put the data there or set --cfg-options '
                 f'{key}.data_root=FOLDER {key}.ann_file=FILE; the generated '
                 'data runs without any download: python tools/train.py '
                 f'{self.example}')
-        folder = osp.join(
-            data.get('data_root') or '',
-            (data.get('data_prefix') or {}).get('img', ''))
+        prefix = data.get('data_prefix') or {}
+        if not isinstance(prefix, dict):
+            raise ForgetError(
+                f'{key}.data_prefix is {prefix!r}; of COCO data it must be a '
+                f'section, as in --cfg-options {key}.data_prefix.img=FOLDER')
+        folder = osp.join(data.get('data_root') or '', prefix.get('img', ''))
         check_coco(path, folder, classes)
 
     def evaluator(self, cfg, class_sets):

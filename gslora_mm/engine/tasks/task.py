@@ -64,7 +64,7 @@ class Task:
         return 'the data set names'
 
     def check_data(self, cfg, classes, unseen=()):
-        """Check the files of both splits.
+        """Check the files of both splits, and of a gallery of its own.
 
         Args:
             cfg (Config): The whole config.
@@ -74,21 +74,29 @@ class Task:
         Raises:
             ForgetError: Naming the file at fault and the cure.
         """
-        for split in ('train', 'val'):
-            data = plain_dataset(cfg[f'{split}_dataloader'].dataset)
+        splits = [('train_dataloader.dataset', cfg.train_dataloader.dataset,
+                   unseen),
+                  ('val_dataloader.dataset', cfg.val_dataloader.dataset, ())]
+        gallery = (cfg.get('forget') or {}).get('gallery') or {}
+        if gallery.get('dataset'):
+            # Who is not enrolled is counted, no error.
+            splits.append(
+                ('forget.gallery.dataset', gallery.dataset, classes))
+        for key, data, may_lack in splits:
+            data = plain_dataset(data)
             kind = dataset_class(data)
             # A generated data set writes its own files on first use.
             prepare = getattr(kind, 'prepare', None)
             if prepare:
                 prepare(data)
-            self.check_split(split, data, kind, classes,
-                             unseen if split == 'train' else ())
+            self.check_split(key, data, kind, classes, may_lack)
 
-    def check_split(self, split, data, kind, classes, may_lack):
+    def check_split(self, key, data, kind, classes, may_lack):
         """Check the files of one split.
 
         Args:
-            split (str): ``'train'`` or ``'val'``.
+            key (str): Where it stands in the config, e.g.
+                ``'train_dataloader.dataset'``.
             data (dict): Config of the innermost data set.
             kind (type): Its class.
             classes (tuple[str]): Class names of the model.
