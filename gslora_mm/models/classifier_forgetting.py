@@ -3,6 +3,7 @@ from contextlib import contextmanager
 
 import torch
 
+from ..utils import ForgetError
 from .forgetting_mixin import ForgettingMixin
 from .stream_loss import StreamLoss
 
@@ -25,7 +26,7 @@ class ClassifierForgettingMixin(ForgettingMixin):
         # CosFace calls it s, mmpretrain's ArcFace scale.
         scale = getattr(self.head, 's', getattr(self.head, 'scale', None))
         if scale is None:
-            return _LINEAR_BOUND
+            return _LINEAR_BOUND + self.forget_margin
         return _COSINE_BOUND * float(scale) / _COSINE_SCALE
 
     def _predictions(self, inputs, samples):
@@ -46,8 +47,11 @@ class ClassifierForgettingMixin(ForgettingMixin):
         if not index:
             return None
         chosen = [samples[i] for i in index]
-        per_sample = self.per_sample and stream == 'forget'
-        with _unreduced(self.head, per_sample):
+        forgets = stream == 'forget'
+        per_sample = self.per_sample and forgets
+        margin = self.forget_margin if forgets else 0
+        with _unreduced(self.head, per_sample), _lowered(
+                self.head, margin, chosen):
             losses = self.head.loss(predictions, chosen)
         losses = [v for k, v in losses.items() if 'loss' in k]
         if per_sample:
@@ -72,3 +76,24 @@ def _unreduced(head, wanted):
     finally:
         for module, reduction in zip(modules, before):
             module.reduction = reduction
+
+
+@contextmanager
+def _lowered(head, margin, samples):
+    """Let the loss of a head see the logits of the labels less a margin."""
+
+    def lower(head, args, logits):
+        if not isinstance(logits, torch.Tensor):
+            raise ForgetError(
+                f'forget.model.forget_margin does not go with the head '
+                f'{type(head).__name__}, which has several outputs; remove it')
+        labels = torch.cat([s.gt_label for s in samples]).to(logits.device)
+        own = torch.nn.functional.one_hot(labels, logits.shape[1])
+        return logits - margin * own.to(logits.dtype)
+
+    handle = head.register_forward_hook(lower) if margin else None
+    try:
+        yield
+    finally:
+        if handle:
+            handle.remove()

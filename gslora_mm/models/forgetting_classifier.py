@@ -1,4 +1,5 @@
 """Forgetting wrapper for mmpretrain's classifiers."""
+import math
 from functools import lru_cache
 
 from mmengine.registry import DefaultScope
@@ -27,7 +28,8 @@ def forgetting_classifier(classifier,
                           group='block',
                           dropout=False,
                           streams='fused',
-                          per_sample=False):
+                          per_sample=False,
+                          forget_margin=0.):
     """Build an mmpretrain classifier that forgets classes.
 
     The result is an instance of the configured classifier class with LoRA
@@ -50,7 +52,14 @@ def forgetting_classifier(classifier,
             one forward; ``'separate'`` in one forward each. The losses are
             the same.
         per_sample (bool): Bound the loss of every forget image by itself,
-            instead of their mean, as published. Defaults to False.
+            instead of their mean, as published: with the mean, one class
+            with a large loss can hide others that are not forgotten.
+            Defaults to False.
+        forget_margin (float): Lower the true logit of the forget images by
+            this in the loss, as margin heads do. The cross-entropy of a
+            confident image is flat, so that a linear head starts to forget
+            late or not at all; a margin above its usual lead over the other
+            logits, about 10, gives it a gradient. Defaults to 0.
 
     Returns:
         ImageClassifier: The classifier, LoRA initialised, all else frozen.
@@ -59,6 +68,10 @@ def forgetting_classifier(classifier,
         ForgetError: If the classifier or its head cannot forget, or an
             option is unknown.
     """
+    if not isinstance(forget_margin,
+                      (int, float)) or not 0 <= forget_margin < math.inf:
+        raise ForgetError('forget_margin must be a number >= 0, not '
+                          f'{forget_margin!r}')
     plain, cfg, scope = plain_class(classifier, 'mmpretrain')
     with DefaultScope.overwrite_default_scope(scope):
         model = _forgetting_class(plain)(**cfg)
@@ -68,6 +81,6 @@ def forgetting_classifier(classifier,
         raise ForgetError(
             f'the head of {plain.__name__} ({type(head).__name__}) is not a '
             'single-label head derived from mmpretrain ClsHead')
-    model.per_sample = per_sample
+    model.per_sample, model.forget_margin = per_sample, forget_margin
     set_up(model, lora, method, group, dropout, streams)
     return model

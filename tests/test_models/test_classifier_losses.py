@@ -209,6 +209,48 @@ def test_raising_pushes_away_from_the_minimum(case):
         torch.testing.assert_close(found, -plain, rtol=1e-3, atol=1e-5)
 
 
+def _swin_lowered(head, features, labels):
+    own = np.eye(NUM_CLASSES)[labels]
+    return _soft_ce(_linear(head.fc, features) - 7. * own, own)
+
+
+def _deit_lowered(head, features, labels):
+    scores = (_linear(head.layers.head, features[0]) +
+              _linear(head.layers.head_dist, features[1])) / 2
+    own = np.eye(NUM_CLASSES)[labels]
+    return _soft_ce(scores - 7. * own, _smooth(labels, EPS))
+
+
+def _cosface_lowered(head, features, labels):
+    own = np.eye(NUM_CLASSES)[labels]
+    lowered = _cosines(features, head.weight) - COS_MARGIN * own
+    return _soft_ce(SCALE['cosface'] * lowered - 7. * own, own)
+
+
+@pytest.mark.parametrize('per_sample', [False, True])
+@pytest.mark.parametrize('variant, lowered',
+                         [('swin', _swin_lowered),
+                          ('deit_distilled', _deit_lowered),
+                          ('cosface', _cosface_lowered)])
+def test_margin_of_the_forget_images(variant, lowered, per_sample):
+    model = make_pair(variant).wrapped
+    randomise_lora(model)
+    terms, plain = _terms(lowered, model), _terms(KINDS[variant], model)
+    bound = _bounds(terms['forget'])['within']
+    model.per_sample, model.forget_margin = per_sample, 7.
+    model.method = GSLoRA(beta=1., bound=bound)
+    found = _float(model.loss(*batch()))
+    value = terms['forget'] if per_sample else terms['forget'].mean()
+    assert found['forget/cls'] == pytest.approx(
+        terms['forget'].mean(), rel=1e-4)
+    assert found['loss_forget'] == pytest.approx(
+        np.maximum(bound - value, 0).mean(), rel=1e-3, abs=1e-4)
+    # The images that stay are none of its business, nor is inference.
+    assert found['retain/cls'] == pytest.approx(
+        plain['retain'].mean(), rel=1e-4)
+    assert not model.head._forward_hooks
+
+
 def _swin_with(loss, **head):
     cfg = classifier_cfg('swin')
     cfg['head'].update(loss=loss, **head)

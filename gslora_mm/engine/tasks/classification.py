@@ -20,7 +20,7 @@ class Classification(Task):
     head = 'head'
     wrapper, wraps = 'gslora_mm.ForgettingClassifier', 'classifier'
     has_embeddings = True
-    model_keys = ('dropout', 'streams', 'per_sample')
+    model_keys = ('dropout', 'streams', 'per_sample', 'forget_margin')
     example = 'configs/gslora/vit_shapes_forget.py'
 
     def _named_classes(self, data, kind):
