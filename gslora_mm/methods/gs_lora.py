@@ -41,6 +41,11 @@ class GSLoRA(ForgettingMethod):
         alpha (float): Weight of the group sparsity. Defaults to 15.
         sparsity_start (int): Epochs with alpha 0 before it is switched on
             (K of the paper). Defaults to 0.
+        sparsity_end (int, optional): Epoch from which the penalty is off
+            again. Groups that are zero by then stay zero (``proximal``), the
+            others train on without being shrunk: the relaxed lasso of
+            Meinshausen, Computational Statistics & Data Analysis 52 (2007).
+            Defaults to never.
         bound (float, optional): BND, the value at which the classification
             loss of the forget stream stops being raised. Defaults to what
             suits the head of the model (its ``natural_bound``), 15 for
@@ -63,14 +68,16 @@ class GSLoRA(ForgettingMethod):
                  bound=None,
                  mode='proximal',
                  late_beta=None,
-                 late_start=0):
+                 late_start=0,
+                 sparsity_end=None):
         numbers = dict(
             beta=beta, late_start=late_start, alpha=alpha,
             sparsity_start=sparsity_start)
         numbers.update({
             key: value
-            for key, value in dict(late_beta=late_beta, bound=bound).items()
-            if value is not None
+            for key, value in dict(
+                late_beta=late_beta, bound=bound,
+                sparsity_end=sparsity_end).items() if value is not None
         })
         for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(
@@ -87,7 +94,12 @@ class GSLoRA(ForgettingMethod):
         if bound is None:
             self.bound = _BOUND
         self.sparsity_start, self.mode = sparsity_start, mode
-        self.sparsity_on = sparsity_start == 0
+        self.sparsity_end = math.inf if sparsity_end is None else sparsity_end
+        if self.sparsity_end <= sparsity_start:
+            raise ForgetError(
+                f'sparsity_end={sparsity_end} of GSLoRA must come after '
+                f'sparsity_start={sparsity_start}')
+        self.sparsity_on, self.sparsity_over = sparsity_start == 0, False
 
     def default_bound(self, bound):
         """See :meth:`ForgettingMethod.default_bound`."""
@@ -120,11 +132,14 @@ class GSLoRA(ForgettingMethod):
     def start_epoch(self, epoch, groups):
         """Switch sparsity and ``late_beta`` on when their epochs come."""
         self.beta = self.betas[epoch >= self.late_start]
-        self.sparsity_on = epoch >= self.sparsity_start
-        if self.mode == 'proximal' and self.sparsity_on:
+        self.sparsity_over = epoch >= self.sparsity_end
+        self.sparsity_on = self.sparsity_start <= epoch < self.sparsity_end
+        if self.mode == 'proximal' and epoch >= self.sparsity_start:
             groups.settle_zero_layers(detach=get_world_size() == 1)
 
     def after_step(self, groups, lr):
-        """Proximal step of the group penalty."""
+        """Proximal step of the group penalty; what is settled stays zero."""
         if self.mode == 'proximal' and self.sparsity_on:
             groups.soft_threshold_(lr * self.alpha)
+        elif self.mode == 'proximal' and self.sparsity_over:
+            groups.soft_threshold_(0.)

@@ -153,6 +153,33 @@ def test_sparsity_is_off_before_the_first_epoch_is_announced(groups):
     assert _norm(groups, 0) == before
 
 
+def test_sparsity_ends_with_its_epoch(groups):
+    """What is zero by then stays zero, the rest is not shrunk any more."""
+    method = GSLoRA(alpha=3., sparsity_start=1, sparsity_end=3)
+    for epoch in range(5):
+        method.start_epoch(epoch, groups)
+        before = _norm(groups, 0)
+        if _norm(groups, 1) == 0:
+            # The momentum of an optimizer moves it off zero.
+            with torch.no_grad():
+                for param in groups.parameters(1):
+                    param.fill_(.5)
+        method.after_step(groups, lr=0.1)
+        shrunk = before - _norm(groups, 0)
+        assert shrunk == pytest.approx(.3 * (1 <= epoch < 3), abs=1e-5)
+        assert (_norm(groups, 1) == 0) == (epoch >= 1)
+
+
+def test_the_subgradient_ends_as_well(groups):
+    method = GSLoRA(sparsity_end=2, mode='subgradient')
+    found = []
+    for epoch in range(4):
+        method.start_epoch(epoch, groups)
+        losses = method.losses(_stream(1.), _stream(1.), groups)
+        found.append('loss_structure' in losses)
+    assert found == [True, True, False, False]
+
+
 def test_a_stream_may_be_absent(groups):
     method = GSLoRA()
     assert {
@@ -202,6 +229,8 @@ def test_stream_loss_sorts_what_mmdet_returns():
     (dict(beta=math.nan), 'beta'),
     (dict(alpha=True), 'alpha'),
     (dict(sparsity_start=-1), 'sparsity_start'),
+    (dict(sparsity_start=2, sparsity_end=2), 'after sparsity_start=2'),
+    (dict(sparsity_end='3'), 'sparsity_end'),
     (dict(mode='lasso'), 'proximal, subgradient'),
 ])
 def test_bad_arguments(options, message):
