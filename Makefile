@@ -11,11 +11,13 @@ unexport PYTHONPATH
 export PYTHONNOUSERSITE := 1
 endif
 DEMO := work_dirs/demo
+DEMO_VIT := work_dirs/demo_vit
 CODE := gslora_mm tools tests configs benchmarks setup.py
 
 help:
-	@echo 'make demo       forget classes from a small detector: training,'
-	@echo '                evaluation, tables and figures in $(DEMO)'
+	@echo 'make demo       forget classes from a small detector and from a small'
+	@echo '                classifier: training, evaluation, tables and figures'
+	@echo '                in $(DEMO) and $(DEMO_VIT)'
 	@echo 'make test       the tests'
 	@echo 'make test-all   the tests, the slow ones too'
 	@echo 'make bench      the benchmarks'
@@ -37,6 +39,11 @@ demo: env
 	$(PY) tools/train.py configs/gslora/ddetr_shapes_forget.py \
 		--work-dir $(DEMO) --resume
 	$(PY) tools/analyze_groups.py $(DEMO)
+	$(PY) tools/train.py configs/gslora/vit_shapes_forget.py \
+		--work-dir $(DEMO_VIT) --resume
+	$(PY) tools/analyze_groups.py $(DEMO_VIT)
+	@echo
+	@cat $(DEMO)/summary.md $(DEMO_VIT)/summary.md
 
 test: env
 	$(PY) -m pytest -q tests

@@ -9,7 +9,7 @@ from .stream_loss import StreamLoss
 
 # BND of the published face runs, for cosine heads of scale 64.
 _COSINE_BOUND, _COSINE_SCALE = 105., 64.
-_LINEAR_BOUND = 15.
+_LINEAR_BOUND = 14.
 
 
 class ClassifierForgettingMixin(ForgettingMixin):
@@ -21,13 +21,14 @@ class ClassifierForgettingMixin(ForgettingMixin):
         A cosine head of scale s reaches losses of 2s and a little more for
         its margin, 105 of 128 in the published runs. A linear head knows no
         such limit, and a bound that is never reached lets the forget term
-        grow for ever.
+        grow for ever. Either lies above ``forget_margin``, which every loss
+        of the forget stream holds.
         """
         # CosFace calls it s, mmpretrain's ArcFace scale.
         scale = getattr(self.head, 's', getattr(self.head, 'scale', None))
-        if scale is None:
-            return _LINEAR_BOUND + self.forget_margin
-        return _COSINE_BOUND * float(scale) / _COSINE_SCALE
+        bound = _LINEAR_BOUND if scale is None else (
+            _COSINE_BOUND * float(scale) / _COSINE_SCALE)
+        return bound + self.forget_margin
 
     def _predictions(self, inputs, samples):
         """Features of some images, as the head takes them."""

@@ -314,3 +314,5 @@ def test_natural_bound_suits_the_head(variant, bound):
     assert model.natural_bound() == model.method.bound == bound
     given = build_forgetting(variant, method=dict(type='GSLoRA', bound=7.))
     assert given.method.bound == 7.
+    model = build_forgetting(variant, forget_margin=10.)
+    assert model.method.bound == bound + 10
