@@ -20,10 +20,9 @@ model = dict(
             feedforward_channels=512),
         img_size=112,
         patch_size=16,
-        # Each patch sees its neighbours' halves, which learns much sooner.
+        # Each patch sees its neighbours' halves.
         patch_cfg=dict(kernel_size=32, padding=8),
         final_norm=False,
-        # Few images: the mean of all patches learns sooner than a cls token.
         with_cls_token=False,
         out_type='avg_featmap',
         init_cfg=dict(type='Xavier', layer='Linear', distribution='uniform')),

@@ -183,7 +183,7 @@ def draw_single(rng, label, size=48):
 
     The background is dim, so that :func:`draw_shape` chooses light colours:
     with shapes darker or lighter at random, no linear feature says anything
-    at first, and a ViT needs hours in place of minutes to leave that plateau.
+    at first, and a ViT hardly leaves that plateau.
 
     Args:
         rng (np.random.Generator): Draws background, place and look.
