@@ -89,11 +89,15 @@ def check_class_names(names, classes, where):
     for name in names:
         if name in classes:
             continue
-        folded = {c.lower(): c for c in classes}
+        # ImageNet's names are lists of words for the same thing.
+        folded = {
+            form.strip().lower(): c
+            for c in classes for form in (*c.split(','), c)
+        }
         near = difflib.get_close_matches(str(name).lower(), folded, n=3)
         if near:
-            cure = 'did you mean ' + ' or '.join(
-                repr(folded[n]) for n in near) + '?'
+            found = dict.fromkeys(repr(folded[n]) for n in near)
+            cure = f'did you mean {" or ".join(found)}?'
         else:
             some = ', '.join(list(classes)[:10])
             more = ', ...' if len(classes) > 10 else ''

@@ -70,3 +70,11 @@ def test_bad_requests(requests, message):
     with pytest.raises(ForgetError, match=message) as caught:
         parse_requests(requests, CLASSES)
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('name', ['goldfish', 'Carasius auratus'])
+def test_one_of_several_names_for_a_class(name):
+    classes = ('lionfish', 'goldfish, Carassius auratus', 'castle')
+    with pytest.raises(ForgetError) as caught:
+        parse_requests([[name]], classes)
+    assert "mean 'goldfish, Carassius auratus'" in str(caught.value)
