@@ -56,7 +56,9 @@ def _whole_request(setting, size):
     live = sides['fused'].parts.model.groups
     return row(
         f'all steps of a request, {size}+{size} images: fused / two forwards',
-        totals['fused'], totals['separate'], bound=BOUND,
+        totals['fused'],
+        totals['separate'],
+        bound=BOUND,
         zero_groups_at_the_end=int(live.zero_mask().sum()))
 
 

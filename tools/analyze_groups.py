@@ -17,10 +17,10 @@ def parse_args():
         'with status 1 if a check fails.')
     parser.add_argument('work_dir', help='folder that tools/train.py wrote')
     parser.add_argument(
-        '--base',
-        help='the original checkpoint; default load_from of the run')
+        '--base', help='the original checkpoint; default load_from of the run')
     parser.add_argument(
-        '--out', help='folder for CSV, JSON and PNG; default '
+        '--out',
+        help='folder for CSV, JSON and PNG; default '
         'WORK_DIR/analysis')
     return parser.parse_args()
 

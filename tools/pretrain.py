@@ -15,16 +15,18 @@ def parse_args():
     from gslora_mm.utils.cfg_options import CfgOptions
     parser = argparse.ArgumentParser(description='Train a base model.')
     parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--work-dir', help='default work_dirs/<config>_base')
+    parser.add_argument('--work-dir', help='default work_dirs/<config>_base')
     parser.add_argument(
         '--resume', action='store_true', help='go on in the work dir')
     parser.add_argument(
         '--out',
         help='write the final weights, without optimizer state, to this '
         'file; default <work-dir>/base.pth')
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions,
-                        help='override config keys, key=value')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptions,
+        help='override config keys, key=value')
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -58,9 +60,10 @@ def main():
     if is_main_process():
         out = args.out or osp.join(cfg.work_dir, 'base.pth')
         plain = getattr(model, 'module', model)
-        save_plain(
-            out, {k: v.cpu() for k, v in plain.state_dict().items()},
-            dict(dataset_meta=dict(classes=classes)))
+        save_plain(out, {
+            k: v.cpu()
+            for k, v in plain.state_dict().items()
+        }, dict(dataset_meta=dict(classes=classes)))
         print(f'weights: {out}')
     leave_launcher()
 

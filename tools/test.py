@@ -19,25 +19,36 @@ def parse_args():
     parser.add_argument('checkpoint', help='plain, merged or base checkpoint')
     parser.add_argument('--adapter', help='adapter.safetensors to merge in')
     parser.add_argument(
-        '--request', type=int,
+        '--request',
+        type=int,
         help='count the classes of this request (from 1) as forgotten now; '
         'default: the request that made the checkpoint, else the last')
     parser.add_argument(
         '--base', help='the pre-trained checkpoint; default load_from')
-    parser.add_argument('--out', help='write the numbers to this JSON file; '
-                        'default <work-dir>/test.json')
+    parser.add_argument(
+        '--out',
+        help='write the numbers to this JSON file; '
+        'default <work-dir>/test.json')
     parser.add_argument('--work-dir', default='work_dirs/test')
     parser.add_argument(
         '--show-dir',
         help='draw detections before and after side by side into this folder')
-    parser.add_argument('--show-num', type=int, default=8,
-                        help='images to draw (default 8)')
-    parser.add_argument('--show-score', type=float, default=0.3,
-                        help='draw detections from this score (default 0.3)')
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions,
-                        help='override config keys, key=value')
-    parser.add_argument('--launcher', default='none',
-                        choices=['none', 'pytorch', 'slurm', 'mpi'])
+    parser.add_argument(
+        '--show-num', type=int, default=8, help='images to draw (default 8)')
+    parser.add_argument(
+        '--show-score',
+        type=float,
+        default=0.3,
+        help='draw detections from this score (default 0.3)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptions,
+        help='override config keys, key=value')
+    parser.add_argument(
+        '--launcher',
+        default='none',
+        choices=['none', 'pytorch', 'slurm', 'mpi'])
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser.parse_args()
 

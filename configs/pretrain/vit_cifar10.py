@@ -5,9 +5,7 @@
 #
 # Other classes: set model.head.num_classes to their number. The last epoch
 # counts; nothing is selected on the test images.
-_base_ = [
-    '../_base_/vit_cifar10.py', 'mmpretrain::_base_/default_runtime.py'
-]
+_base_ = ['../_base_/vit_cifar10.py', 'mmpretrain::_base_/default_runtime.py']
 custom_imports = dict(imports=['gslora_mm'], allow_failed_imports=False)
 randomness = dict(seed=0)
 

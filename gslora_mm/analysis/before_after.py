@@ -40,8 +40,9 @@ def draw_before_after(test, folder, count=8, min_score=0.3):
     models = [_model(test, s) for s in (base, test.state)]
     names = test.settings.classes
     forgotten = {*test.request.forgotten, *test.request.classes}
-    chosen = _images_with(
-        dataset, {names.index(c) for c in test.request.classes}, count)
+    chosen = _images_with(dataset,
+                          {names.index(c)
+                           for c in test.request.classes}, count)
     Path(folder).mkdir(parents=True, exist_ok=True)
     for place, index in enumerate(chosen):
         path = dataset.get_data_info(index)['img_path']
@@ -51,8 +52,9 @@ def draw_before_after(test, folder, count=8, min_score=0.3):
             for title, model in zip(('before', 'after'), models)
         ]
         # Folders of classes may use the same file names.
-        cv2.imwrite(str(Path(folder) / f'{place:02d}_{Path(path).stem}.png'),
-                    np.concatenate(panels, axis=1))
+        cv2.imwrite(
+            str(Path(folder) / f'{place:02d}_{Path(path).stem}.png'),
+            np.concatenate(panels, axis=1))
     return len(chosen)
 
 

@@ -41,7 +41,9 @@ def draw_heatmap(report, path):
     axes = figure.add_subplot()
     image = axes.imshow(
         np.ma.masked_where(zero | np.isnan(values), values),
-        cmap='viridis', aspect='auto', vmin=0)
+        cmap='viridis',
+        aspect='auto',
+        vmin=0)
     figure.colorbar(image, label='norm of the weight change')
     axes.set_yticks(range(len(names)), names)
     axes.set_xticks(
@@ -49,8 +51,10 @@ def draw_heatmap(report, path):
         [f'{r["request"]}\n{_short(r["classes"])}' for r in requests],
         rotation=0 if len(requests) <= 6 else 60)
     axes.set(xlabel='request and the classes it forgets', ylabel='group')
-    axes.set_title('Weight change of every group (hatched 0: group exactly '
-                   'zero)', fontsize=10)
+    axes.set_title(
+        'Weight change of every group (hatched 0: group exactly '
+        'zero)',
+        fontsize=10)
     _mark_cells(axes, image, values, zero)
     figure.savefig(path, dpi=150)
 
@@ -60,19 +64,36 @@ def _mark_cells(axes, image, values, zero):
     from matplotlib.patches import Rectangle
     for line, column in zip(*zero.nonzero()):
         axes.add_patch(
-            Rectangle((column - .5, line - .5), 1, 1, facecolor='white',
-                      edgecolor='0.6', hatch='////', linewidth=.5))
+            Rectangle((column - .5, line - .5),
+                      1,
+                      1,
+                      facecolor='white',
+                      edgecolor='0.6',
+                      hatch='////',
+                      linewidth=.5))
     for (line, column), value in _cells(values):
         if zero[line, column]:
             # A tampered checkpoint can move the weights of a zero group.
             text = '0' if value == 0 else f'0 but {value:.2g}'
-            axes.text(column, line, text, ha='center', va='center',
-                      fontsize=9, fontweight='bold',
-                      bbox=dict(facecolor='white', edgecolor='none', pad=1))
+            axes.text(
+                column,
+                line,
+                text,
+                ha='center',
+                va='center',
+                fontsize=9,
+                fontweight='bold',
+                bbox=dict(facecolor='white', edgecolor='none', pad=1))
         elif values.shape[1] <= _MAX_NUMBERS and not math.isnan(value):
             dark = image.norm(value) < .6
-            axes.text(column, line, f'{value:.2g}', ha='center', va='center',
-                      fontsize=8, color='white' if dark else 'black')
+            axes.text(
+                column,
+                line,
+                f'{value:.2g}',
+                ha='center',
+                va='center',
+                fontsize=8,
+                color='white' if dark else 'black')
 
 
 def _cells(values):
@@ -102,8 +123,8 @@ def draw_norms(report, path):
     }
     columns = min(_PANELS_PER_ROW, len(requests))
     lines = -(-len(requests) // columns)
-    figure = _figure(4.2 * columns + 2.4,
-                     max(3.4 * lines, 1 + .2 * len(names)))
+    figure = _figure(4.2 * columns + 2.4, max(3.4 * lines,
+                                              1 + .2 * len(names)))
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
     for axes, row in zip(grid.flat, requests):
         _norm_panel(axes, row, colours)
@@ -115,28 +136,43 @@ def draw_norms(report, path):
 
 
 def _norm_panel(axes, row, colours):
-    axes.set_title(f'request {row["request"]}: {_short(row["classes"], 30)}',
-                   fontsize=10)
+    axes.set_title(
+        f'request {row["request"]}: {_short(row["classes"], 30)}', fontsize=10)
     axes.set(xlabel='epoch', ylabel='norm')
     axes.tick_params(labelleft=True)
     axes.axhline(0, color='0.7', linewidth=.8, zorder=0)
     axes.xaxis.get_major_locator().set_params(integer=True)
     history = row['history']
     if not history:
-        axes.text(.5, .5, 'no norms were recorded', ha='center',
-                  transform=axes.transAxes)
+        axes.text(
+            .5,
+            .5,
+            'no norms were recorded',
+            ha='center',
+            transform=axes.transAxes)
     epochs = range(1, len(history) + 1)
     for i, group in enumerate(row['groups'] if history else []):
         norms = [epoch[i] for epoch in history]
         since = zero_since(norms)
         colour = colours.get(group['name'], 'black')
-        axes.plot(epochs, norms, color=colour, linewidth=1.4,
-                  linestyle='--' if since else '-',
-                  marker='.' if len(history) == 1 else None)
+        axes.plot(
+            epochs,
+            norms,
+            color=colour,
+            linewidth=1.4,
+            linestyle='--' if since else '-',
+            marker='.' if len(history) == 1 else None)
         if since:
             # Lines at zero hide each other, so each end is marked.
-            axes.plot(since, 0, marker='x', color=colour, clip_on=False,
-                      markersize=9, markeredgewidth=2, zorder=5)
+            axes.plot(
+                since,
+                0,
+                marker='x',
+                color=colour,
+                clip_on=False,
+                markersize=9,
+                markeredgewidth=2,
+                zorder=5)
 
 
 def zero_since(norms):
@@ -158,8 +194,13 @@ def _norm_legend(figure, colours):
     from matplotlib.lines import Line2D
     handles = [Line2D([], [], color=c, label=n) for n, c in colours.items()]
     handles.append(
-        Line2D([], [], color='0.3', linestyle='--', marker='x', markersize=8,
-               markeredgewidth=2, label='ends exactly zero (from x on)'))
+        Line2D([], [],
+               color='0.3',
+               linestyle='--',
+               marker='x',
+               markersize=8,
+               markeredgewidth=2,
+               label='ends exactly zero (from x on)'))
     figure.legend(handles=handles, loc='outside right upper', fontsize=8)
 
 

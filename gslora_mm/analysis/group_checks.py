@@ -27,8 +27,11 @@ def group_failures(groups, files):
                 f'groups.json calls group {name} '
                 f'{"zero" if row["zero"] else "not zero"}, in the adapter '
                 f'it is {"zero" if group["zero"] else "not zero"}')
-        elif not math.isclose(group['norm'], row['norm'],
-                              rel_tol=_TOLERANCE, abs_tol=_TOLERANCE**2):
+        elif not math.isclose(
+                group['norm'],
+                row['norm'],
+                rel_tol=_TOLERANCE,
+                abs_tol=_TOLERANCE**2):
             found.append(f'groups.json gives group {name} the norm '
                          f'{row["norm"]:.6g}, the adapter has '
                          f'{group["norm"]:.6g}')
@@ -46,8 +49,10 @@ def outside_failures(outside):
     """
     if not outside:
         return []
-    return [f'{len(outside)} tensors that carry no LoRA changed: '
-            f'{_listed(outside)}']
+    return [
+        f'{len(outside)} tensors that carry no LoRA changed: '
+        f'{_listed(outside)}'
+    ]
 
 
 def fingerprint_failures(files, base_print, merged_print):

@@ -29,9 +29,15 @@ def render_request(row):
                       _YES[group['zero']], _YES[group['bit_identical']],
                       _YES[group['same_as_original']])
     # Group and class names are data: no markup in them.
-    console = Console(file=io.StringIO(), width=_WIDTH, color_system=None,
-                      markup=False, emoji=False, highlight=False,
-                      force_terminal=False, legacy_windows=False)
+    console = Console(
+        file=io.StringIO(),
+        width=_WIDTH,
+        color_system=None,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        force_terminal=False,
+        legacy_windows=False)
     console.print(table)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
     classes = ', '.join(row['classes']) or 'classes not recorded'
@@ -61,10 +67,7 @@ def conclusion(row):
             for failure in row['failures']
         ]
     # By 'matrix' two groups can share a weight.
-    weights = {
-        w['name']
-        for g in groups if g['zero'] for w in g['weights']
-    }
+    weights = {w['name'] for g in groups if g['zero'] for w in g['weights']}
     head = (f'request {number}: {len(row["zero_groups"])} of {len(groups)} '
             'groups exactly zero')
     if weights:

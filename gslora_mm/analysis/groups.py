@@ -107,9 +107,10 @@ def _group(row, files, base, before, after, original):
     stored = [files.adapter[k] for k in keys if k in files.adapter]
     weights = [
         dict(
-            name=name, base_sha256=before.get(name),
-            merged_sha256=after.get(name), identical=_same(
-                name, before, after))
+            name=name,
+            base_sha256=before.get(name),
+            merged_sha256=after.get(name),
+            identical=_same(name, before, after))
         for name in (f'{layer}.weight' for layer in row['layers'])
     ]
     names = [w['name'] for w in weights]
@@ -168,7 +169,6 @@ def _adapter_sizes(files):
                default=torch.finfo(torch.float32).bits // 8)
     return dict(
         adapter_file_bytes=files.adapter_bytes,
-        adapter_weight_bytes=sum(t.numel() * t.element_size()
-                                 for t in stored),
-        adapter_weight_bytes_with_zero_groups=size * sum(
-            row['parameters'] for row in files.groups['groups']))
+        adapter_weight_bytes=sum(t.numel() * t.element_size() for t in stored),
+        adapter_weight_bytes_with_zero_groups=size *
+        sum(row['parameters'] for row in files.groups['groups']))

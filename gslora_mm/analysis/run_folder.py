@@ -72,8 +72,9 @@ def finished_requests(work_dir):
     known = max([_configured(work_dir), *present])
     notes = [
         f'request {i} is skipped: ' +
-        ('one before it is missing' if is_trained(present.get(i, work_dir))
-         else 'not finished') for i in range(len(finished) + 1, known + 1)
+        ('one before it is missing'
+         if is_trained(present.get(i, work_dir)) else 'not finished')
+        for i in range(len(finished) + 1, known + 1)
     ]
     return finished, notes
 
@@ -148,8 +149,8 @@ def load_request(index, folder):
     groups = read_json(folder / GROUPS)
     rows = groups.get('groups') if isinstance(groups, dict) else None
     if not isinstance(rows, list) or not rows or any(
-            not isinstance(r, dict) or k not in r
-            for r in rows for k in _ROW_KEYS):
+            not isinstance(r, dict) or k not in r for r in rows
+            for k in _ROW_KEYS):
         raise ForgetError(f'{folder / GROUPS} lacks groups or their keys '
                           f'({", ".join(_ROW_KEYS)}); {cure}')
     try:

@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..evaluation import (format_gallery, format_table, measure_of,
-                          to_csv_rows)
+from ..evaluation import format_gallery, format_table, measure_of, to_csv_rows
 from ..utils import ForgetError, atomic_path, read_json, write_json
 
 GALLERY = 'gallery.json'

@@ -128,9 +128,8 @@ def missing_classes(dataset, labels, candidates):
             f'{", ".join(lacking["forget"])}, which the request forgets; add '
             'images of it or drop it from the request')
     if not candidates['retain']:
-        raise ForgetError(
-            f'{ann_file} has no image of any class that stays; '
-            'add images of them')
+        raise ForgetError(f'{ann_file} has no image of any class that stays; '
+                          'add images of them')
     if lacking['retain']:
         print_log(
             f'{ann_file} has no images of these retained classes: '

@@ -48,8 +48,8 @@ def parse_requests(requests, classes, unseen=()):
             the list is empty, no class would stay, or a type is wrong.
     """
     if isinstance(requests, str):
-        requests = published_requests(
-            requests, [c for c in classes if c not in unseen])
+        requests = published_requests(requests,
+                                      [c for c in classes if c not in unseen])
     if not isinstance(requests, (list, tuple)):
         raise ForgetError(
             'requests must be a list with the classes of each request or the '
@@ -92,7 +92,8 @@ def check_class_names(names, classes, where):
         # ImageNet's names are lists of words for the same thing.
         folded = {
             form.strip().lower(): c
-            for c in classes for form in (*c.split(','), c)
+            for c in classes
+            for form in (*c.split(','), c)
         }
         near = difflib.get_close_matches(str(name).lower(), folded, n=3)
         if near:

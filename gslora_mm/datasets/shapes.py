@@ -74,8 +74,8 @@ def outline(name, rng):
              np.cos(4 * t))
         return np.stack([x, -y - 2.5], 1) / 17
     if name == 'drop':
-        return np.stack([.62 * np.sin(t) * np.sin(t / 2)**1.5 * 1.25,
-                         -np.cos(t)], 1)
+        return np.stack(
+            [.62 * np.sin(t) * np.sin(t / 2)**1.5 * 1.25, -np.cos(t)], 1)
     raise KeyError(f'unknown shape {name!r}; known: {", ".join(SHAPES)}')
 
 
@@ -86,8 +86,8 @@ def textured_background(size, rng):
     if rng.random() < .6:
         yy, xx = np.mgrid[:size, :size]
         angle, period = rng.uniform(0, np.pi), rng.uniform(5, 20)
-        wave = np.sin((xx * np.cos(angle) + yy * np.sin(angle)) * 2 * np.pi /
-                      period)
+        wave = np.sin(
+            (xx * np.cos(angle) + yy * np.sin(angle)) * 2 * np.pi / period)
         image += wave[..., None] * rng.uniform(5, 22, 3)
     image += rng.normal(0, rng.uniform(2, 9), image.shape)
     return np.clip(image, 0, 255).astype(np.uint8)
@@ -120,8 +120,9 @@ def draw_shape(image, name, centre, radius, rng):
     polygons = [points]
     if name == 'ring':
         polygons.append((points - centre) * rng.uniform(.45, .6) + centre)
-    fixed = [np.round(p * 2**_SUBPIXEL_BITS).astype(np.int32)
-             for p in polygons]
+    fixed = [
+        np.round(p * 2**_SUBPIXEL_BITS).astype(np.int32) for p in polygons
+    ]
     mask = np.zeros(image.shape[:2], np.uint8)
     cv2.fillPoly(mask, fixed, 255, cv2.LINE_AA, _SUBPIXEL_BITS)
     x, y = np.clip(np.round(centre).astype(int), 0, image.shape[0] - 1)
@@ -135,8 +136,7 @@ def draw_shape(image, name, centre, radius, rng):
     image[:] = blended.astype(np.uint8)
     if rng.random() < .35:
         edge = rng.uniform(0, 255, 3).tolist()
-        cv2.polylines(image, fixed, True, edge, 1, cv2.LINE_AA,
-                      _SUBPIXEL_BITS)
+        cv2.polylines(image, fixed, True, edge, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
     size = np.array(image.shape[1::-1], float)
     low, high = points.min(0).clip(0, size), points.max(0).clip(0, size)
     return [float(v) for v in np.round([*low, *(high - low)], 2)]
@@ -149,8 +149,8 @@ def _overlap(box, others):
         w = min(box[0] + box[2], other[0] + other[2]) - max(box[0], other[0])
         h = min(box[1] + box[3], other[1] + other[3]) - max(box[1], other[1])
         if w > 0 and h > 0:
-            worst = max(worst, w * h / min(box[2] * box[3],
-                                           other[2] * other[3]))
+            worst = max(worst,
+                        w * h / min(box[2] * box[3], other[2] * other[3]))
     return worst
 
 

@@ -32,14 +32,17 @@ def write_artefacts(runner, settings, request, folder, base_print, cost):
     report['history'] = runner.message_hub.get_info('group_history')
     report['method'] = settings.method_of(request)
     meta = _meta(request, settings, base_print, fingerprint(merged))
-    compact = drop_zero_groups(
-        adapter, {
-            name: model.groups.keys(i)
-            for i, name in enumerate(model.groups.names)
-        })
+    compact = drop_zero_groups(adapter, {
+        name: model.groups.keys(i)
+        for i, name in enumerate(model.groups.names)
+    })
     with_lora = dict(
-        meta, scaling=scaling,
-        rank={n: layer.rank for n, layer in layers.items()},
+        meta,
+        scaling=scaling,
+        rank={
+            n: layer.rank
+            for n, layer in layers.items()
+        },
         group=settings.model['group'],
         zero_groups=[g['name'] for g in report['groups'] if g['zero']])
     with atomic_path(folder / ADAPTER) as partial:
@@ -48,8 +51,7 @@ def write_artefacts(runner, settings, request, folder, base_print, cost):
     report['adapter_bytes_with_zero_groups'] = sum(
         v.numel() * v.element_size() for v in adapter.values())
     save_plain(folder / MERGED, merged,
-               dict(dataset_meta=dict(classes=settings.classes),
-                    gslora=meta))
+               dict(dataset_meta=dict(classes=settings.classes), gslora=meta))
     write_json(folder / GROUPS, report)
     # Written last: from here on the request counts as trained.
     write_json(folder / TRAINING, cost)
@@ -89,7 +91,9 @@ def group_report(groups: LoRAGroups, base, merged):
         keys = [f'{layer}.weight' for layer in groups.layers(i)]
         rows.append(
             dict(
-                name=name, norm=norms[i], update_norm=updates[i],
+                name=name,
+                norm=norms[i],
+                update_norm=updates[i],
                 zero=zero[i],
                 parameters=sum(p.numel() for p in groups.parameters(i)),
                 layers=groups.layers(i),

@@ -27,8 +27,8 @@ def load_plain_state(path):
             LoRA weights.
     """
     content = _read(str(path))
-    state = content.get('state_dict', content) if isinstance(
-        content, dict) else None
+    state = content.get('state_dict', content) if isinstance(content,
+                                                             dict) else None
     if not isinstance(state, dict) or not any(
             isinstance(v, torch.Tensor) for v in state.values()):
         raise ForgetError(f'{path} is not a checkpoint: it holds no state '
@@ -108,9 +108,9 @@ def check_state(model, state, source):
     faults = [
         f'{len(keys)} {what} ({", ".join(keys[:_NAMED])}'
         f'{", ..." if len(keys) > _NAMED else ""})'
-        for what, keys in (('keys missing', missing), ('unknown keys',
-                                                       surplus),
-                           ('wrong shapes', shapes)) if keys
+        for what, keys in (('keys missing', missing),
+                           ('unknown keys', surplus), ('wrong shapes', shapes))
+        if keys
     ]
     if faults:
         raise ForgetError(

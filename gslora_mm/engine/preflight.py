@@ -63,8 +63,8 @@ def check_requests(cfg, settings, requests, work_dir):
     quiet_console(MMLogger.get_instance('preflight'))
     check_pipelines(cfg, settings.classes)
     runs = [
-        training_config(cfg, settings, r, Path(work_dir) / r.name, '', '')
-        for r in requests
+        training_config(cfg, settings, r,
+                        Path(work_dir) / r.name, '', '') for r in requests
     ]
     for run in runs:
         _built('forget.method', METHODS.build,
@@ -100,8 +100,9 @@ def check_pipelines(cfg, classes):
                        plain_dataset(
                            task.evaluation_data(cfg, classes)['dataset']))):
         steps = data.get('pipeline') or ()
-        if not any(str(s.get('type')).rpartition('.')[2] in _PACKERS
-                   for s in steps if isinstance(s, dict)):
+        if not any(
+                str(s.get('type')).rpartition('.')[2] in _PACKERS
+                for s in steps if isinstance(s, dict)):
             # A transform of the user's own may do it: only a try tells.
             dataset = _built(key, DATASETS.build, data)
             check_packed(dataset[0], key)

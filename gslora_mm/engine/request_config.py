@@ -58,12 +58,17 @@ def training_config(cfg, settings, request, work_dir, base, fingerprint):
         *cfg.get('custom_hooks', []),
         dict(type='gslora_mm.EpochSeedHook', seed=seed),
         dict(type='gslora_mm.MethodHook'),
-        dict(type='gslora_mm.LossGuardHook', request=request.name,
-             limit=settings.max_loss),
-        dict(type='gslora_mm.BaseWeightsHook', base=str(base),
-             base_fingerprint=fingerprint),
-        dict(type='gslora_mm.ProgressHook',
-             title=f'request {request.index}/{len(settings.requests)}')
+        dict(
+            type='gslora_mm.LossGuardHook',
+            request=request.name,
+            limit=settings.max_loss),
+        dict(
+            type='gslora_mm.BaseWeightsHook',
+            base=str(base),
+            base_fingerprint=fingerprint),
+        dict(
+            type='gslora_mm.ProgressHook',
+            title=f'request {request.index}/{len(settings.requests)}')
     ]
     return run
 
@@ -95,8 +100,10 @@ def _train_dataloader(cfg, settings, request, work_dir, seed):
         epoch_batches=epoch_batches,
         seed=seed)
     loader.pop('batch_sampler', None)
-    loader.update(drop_last=False, persistent_workers=False,
-                  worker_init_fn=dict(type='gslora_keep_worker_seed'))
+    loader.update(
+        drop_last=False,
+        persistent_workers=False,
+        worker_init_fn=dict(type='gslora_keep_worker_seed'))
     return loader
 
 
@@ -124,8 +131,8 @@ def evaluation_config(cfg, settings, requests, work_dir, title):
     """
     run = _copied(cfg)
     for key in ('forget', 'train_dataloader', 'train_cfg', 'val_dataloader',
-                'val_cfg', 'val_evaluator', 'optim_wrapper',
-                'param_scheduler', 'auto_scale_lr', 'data_preprocessor'):
+                'val_cfg', 'val_evaluator', 'optim_wrapper', 'param_scheduler',
+                'auto_scale_lr', 'data_preprocessor'):
         run.pop(key, None)
     task = task_of(cfg)
     run.model = task.plain_model(cfg)

@@ -86,10 +86,13 @@ def train_request(cfg, settings, request, folder, base, base_print):
             f'{runner.epoch} is kept; lower the learning rate or beta, then '
             'start into a new --work-dir') from err
     if is_main_process():
-        write_artefacts(runner, settings, request, folder, base_print, dict(
-            seconds=runner.message_hub.get_info('seconds'),
-            resumed=bool(resumed),
-            peak_memory_mb=peak_memory_mb(), iterations=runner.iter,
-            epochs=runner.epoch))
+        write_artefacts(
+            runner, settings, request, folder, base_print,
+            dict(
+                seconds=runner.message_hub.get_info('seconds'),
+                resumed=bool(resumed),
+                peak_memory_mb=peak_memory_mb(),
+                iterations=runner.iter,
+                epochs=runner.epoch))
         _remove_training_state(folder)
     barrier()

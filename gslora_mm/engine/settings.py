@@ -16,8 +16,8 @@ _KEYS = ('requests', 'unseen', 'lora', 'group', 'method', 'model', 'data',
          'gallery', 'max_loss')
 _GALLERY_KEYS = ('dataset', 'far')
 _FAR = 1e-3
-_DATA_KEYS = ('ratio', 'shots', 'shots_per_class', 'stratified',
-              'count_crowd', 'forget_per_batch', 'epoch_batches')
+_DATA_KEYS = ('ratio', 'shots', 'shots_per_class', 'stratified', 'count_crowd',
+              'forget_per_batch', 'epoch_batches')
 _LORA_KEYS = ('rank', 'alpha', 'position', 'include', 'exclude')
 # What may differ between a run and its continuation.
 _FREE_KEYS = ('work_dir', 'launcher', 'resume', 'log_level', 'env_cfg',
@@ -112,8 +112,10 @@ class ForgetSettings:
         requests = parse_requests(section['requests'], classes, unseen)
         _check_schedules(requests)
         _check_method(section['method'], len(requests))
-        model = dict(section.get('model', {}), lora=section.get('lora', {}),
-                     group=section.get('group', 'block'))
+        model = dict(
+            section.get('model', {}),
+            lora=section.get('lora', {}),
+            group=section.get('group', 'block'))
         return cls(requests, classes, unseen, model, section['method'],
                    section.get('data', {}), _gallery(section),
                    section.get('max_loss', 1e4))
@@ -142,8 +144,7 @@ def _checked_section(section, task):
     section = _plain(ConfigDict(section))
     _refuse_unknown('forget', section, _KEYS)
     for key, known in (('data', _DATA_KEYS), ('lora', _LORA_KEYS),
-                       ('model', task.model_keys),
-                       ('gallery', _GALLERY_KEYS)):
+                       ('model', task.model_keys), ('gallery', _GALLERY_KEYS)):
         _refuse_unknown(f'forget.{key}', section.get(key) or {}, known)
     if section.get('gallery') is not None and not task.has_embeddings:
         raise ForgetError('forget.gallery identifies by the embedding of a '
@@ -176,8 +177,8 @@ def _check_schedules(requests):
     for request in requests:
         check_number(f'max_epochs of {request.name}',
                      request.options.get('max_epochs'), int, 1)
-        check_number(f'lr of {request.name}', request.options.get('lr'),
-                     float, 0)
+        check_number(f'lr of {request.name}', request.options.get('lr'), float,
+                     0)
 
 
 def _check_method(method, num_requests):
@@ -215,5 +216,5 @@ def config_content(cfg):
 
 def config_digest(content):
     """SHA-256 of :func:`config_content`."""
-    return hashlib.sha256(
-        json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content,
+                                     sort_keys=True).encode()).hexdigest()

@@ -38,7 +38,9 @@ def load_any_state(checkpoint, adapter=None):
                           'request') from err
     try:
         state = merge_state_dict(
-            state, weights, about.get('scaling', {}),
+            state,
+            weights,
+            about.get('scaling', {}),
             base_fingerprint=about.get('base_fingerprint'))
     except ValueError as err:
         raise ForgetError(f'adapter {adapter} cannot be put on {checkpoint}: '
@@ -61,8 +63,13 @@ class CheckpointTest:
         work_dir (str): Where logs go.
     """
 
-    def __init__(self, cfg, checkpoint, adapter=None, request=None,
-                 base=None, work_dir='work_dirs/test'):
+    def __init__(self,
+                 cfg,
+                 checkpoint,
+                 adapter=None,
+                 request=None,
+                 base=None,
+                 work_dir='work_dirs/test'):
         self.cfg, self.work_dir = cfg, Path(work_dir)
         self.settings = ForgetSettings.from_config(cfg)
         self.task = task_of(cfg)

@@ -71,8 +71,8 @@ def find_strays(model):
         that is wider inside than outside. MLPs of heads are hardly ever.
     """
     found = _scan(model, '')
-    lone = [(name, module) for name, module in found.attentions
-            if any(isinstance(m, nn.Linear) for m in module.modules())]
+    lone = [(name, module) for name, module in found.attentions if any(
+        isinstance(m, nn.Linear) for m in module.modules())]
     taken = set()
     for _, attentions, ffns in [*found.blocks, ('', lone, [])]:
         for _, module in attentions:

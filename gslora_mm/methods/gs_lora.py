@@ -71,7 +71,9 @@ class GSLoRA(ForgettingMethod):
                  late_start=0,
                  sparsity_end=None):
         numbers = dict(
-            beta=beta, late_start=late_start, alpha=alpha,
+            beta=beta,
+            late_start=late_start,
+            alpha=alpha,
             sparsity_start=sparsity_start)
         numbers.update({
             key: value

@@ -24,8 +24,8 @@ def plain_class(config, scope, key='model'):
     cfg = copy.deepcopy(dict(config))
     scope = cfg.pop('_scope_', scope)
     kind = cfg.pop('type')
-    found = kind if isinstance(kind, type) else MODELS.get(
-        kind if '.' in kind else f'{scope}.{kind}')
+    found = kind if isinstance(
+        kind, type) else MODELS.get(kind if '.' in kind else f'{scope}.{kind}')
     if found is None:
         raise ForgetError(f'{key}.type {kind!r} is not registered in '
                           f'{scope}; add its module to custom_imports')

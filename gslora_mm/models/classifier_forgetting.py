@@ -26,8 +26,9 @@ class ClassifierForgettingMixin(ForgettingMixin):
         """
         # CosFace calls it s, mmpretrain's ArcFace scale.
         scale = getattr(self.head, 's', getattr(self.head, 'scale', None))
-        bound = _LINEAR_BOUND if scale is None else (
-            _COSINE_BOUND * float(scale) / _COSINE_SCALE)
+        bound = _LINEAR_BOUND if scale is None else (_COSINE_BOUND *
+                                                     float(scale) /
+                                                     _COSINE_SCALE)
         return bound + self.forget_margin
 
     def _predictions(self, inputs, samples):
@@ -51,8 +52,8 @@ class ClassifierForgettingMixin(ForgettingMixin):
         forgets = stream == 'forget'
         per_sample = self.per_sample and forgets
         margin = self.forget_margin if forgets else 0
-        with _unreduced(self.head, per_sample), _lowered(
-                self.head, margin, chosen):
+        with _unreduced(self.head,
+                        per_sample), _lowered(self.head, margin, chosen):
             losses = self.head.loss(predictions, chosen)
         losses = [v for k, v in losses.items() if 'loss' in k]
         if per_sample:

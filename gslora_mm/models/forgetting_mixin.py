@@ -92,7 +92,8 @@ class ForgettingMixin:
     def _fused_terms(self, inputs, samples, index):
         predictions = self._predictions(inputs, samples)
         return {
-            stream: self._terms(
+            stream:
+            self._terms(
                 self._take_images(predictions, index[stream] or [0]), samples,
                 index[stream], stream)
             for stream in STREAMS

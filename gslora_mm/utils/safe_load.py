@@ -14,8 +14,14 @@ def allow_mmengine_globals():
     multiarray = np._core.multiarray
     kinds = {type(np.dtype(c)) for c in '?bhilqBHILQefdSU'}
     torch.serialization.add_safe_globals([
-        HistoryBuffer, np.ndarray, np.dtype, multiarray.scalar,
-        multiarray._reconstruct, getattr, slice, *kinds,
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        multiarray.scalar,
+        multiarray._reconstruct,
+        getattr,
+        slice,
+        *kinds,
         # How files pickled under numpy 1 call the same functions.
         (multiarray._reconstruct, 'numpy.core.multiarray._reconstruct'),
         (multiarray.scalar, 'numpy.core.multiarray.scalar')

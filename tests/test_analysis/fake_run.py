@@ -16,12 +16,11 @@ def base_state():
     generator = torch.Generator().manual_seed(3)
     state = {'head.bias': torch.zeros(4)}
     for block in BLOCKS:
-        for name, shape in (('attn.proj.weight', (4, 4)),
-                            (f'{FFN[0]}.weight', (6, 4)),
+        for name, shape in (('attn.proj.weight', (4, 4)), (f'{FFN[0]}.weight',
+                                                           (6, 4)),
                             (f'{FFN[0]}.bias', (6, )), (f'{FFN[1]}.weight',
                                                         (4, 6))):
-            state[f'{block}.{name}'] = torch.randn(
-                shape, generator=generator)
+            state[f'{block}.{name}'] = torch.randn(shape, generator=generator)
     return state
 
 
@@ -42,9 +41,9 @@ def make_run(folder, zero=((1, 2), (2, )), unfinished=0):
                 base_fingerprint=fingerprint(base_state()),
                 config=dict(
                     load_from=str(folder / 'base.pth'),
-                    forget=dict(requests=[
-                        [f'class{i}'] for i in range(len(zero) + unfinished)
-                    ])))))
+                    forget=dict(
+                        requests=[[f'class{i}']
+                                  for i in range(len(zero) + unfinished)])))))
     return work_dir
 
 
@@ -59,22 +58,29 @@ def write_request(folder, index, base, dead):
             out, inside = base[f'{layer}.weight'].shape
             lora_a = torch.randn(RANK, inside, generator=generator)
             lora_b = torch.randn(out, RANK, generator=generator)
-            adapter.update({f'{layer}.lora_A': lora_a,
-                            f'{layer}.lora_B': lora_b})
+            adapter.update({
+                f'{layer}.lora_A': lora_a,
+                f'{layer}.lora_B': lora_b
+            })
             merged[f'{layer}.weight'] = (
                 base[f'{layer}.weight'] + SCALING * lora_b @ lora_a)
             square += float(lora_a.square().sum() + lora_b.square().sum())
         rows.append(
             dict(
-                name=block, norm=square**.5, update_norm=0.,
-                zero=number in dead, parameters=2 * RANK * (4 + 6),
+                name=block,
+                norm=square**.5,
+                update_norm=0.,
+                zero=number in dead,
+                parameters=2 * RANK * (4 + 6),
                 layers=[f'{block}.{name}' for name in FFN],
                 bit_identical=number in dead))
     history = [[3. - .1 * n for n in range(3)],
                [0. if r['zero'] else 2. for r in rows],
                [r['norm'] for r in rows]]
     meta = dict(
-        request=index, classes=list(CLASSES[(index - 1) % 2]), forgotten=[],
+        request=index,
+        classes=list(CLASSES[(index - 1) % 2]),
+        forgotten=[],
         base_fingerprint=fingerprint(base),
         merged_fingerprint=fingerprint(merged))
     save_adapter(folder / 'adapter.safetensors', adapter,
@@ -89,8 +95,7 @@ def write_request(folder, index, base, dead):
 
 def save_merged(folder, state, meta):
     torch.save(
-        dict(meta=dict(gslora=meta), state_dict=state),
-        folder / 'merged.pth')
+        dict(meta=dict(gslora=meta), state_dict=state), folder / 'merged.pth')
 
 
 def load_merged(folder):

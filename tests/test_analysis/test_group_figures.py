@@ -37,8 +37,8 @@ def test_heatmap_marks_exactly_the_zero_groups(tmp_path, drawn):
     values = axes.images[0].get_array()
     groups = report['requests'][1]['groups']
     assert values[0, 1] == pytest.approx(groups[0]['update_norm'])
-    assert [t.get_text() for t in axes.get_yticklabels()
-            ] == [g['name'] for g in groups]
+    assert [t.get_text()
+            for t in axes.get_yticklabels()] == [g['name'] for g in groups]
     assert matplotlib.image.imread(tmp_path / 'heatmap.png').ndim == 3
 
 

@@ -280,7 +280,8 @@ def test_few_shots_of_every_class_but_the_unseen(margin_run):
     _, folder = margin_run
     chosen = read(folder / 'request_01/subset.json')
     counts = {
-        stream: Counter(
+        stream:
+        Counter(
             name.partition('/')[0] for name in chosen[stream]['file_names'])
         for stream in ('forget', 'retain')
     }

@@ -39,18 +39,24 @@ torch.save(dict(meta={{}}, state_dict=model.state_dict()), {str(path)!r})
 
 
 def options(checkpoint):
-    splits = [f'{split}_dataloader.dataset.{key}={value}'
-              for split, year in (('train', 'train2017'), ('val', 'val2017'))
-              for key, value in (
-                  ('data_root', f'{DATA}/'),
-                  ('ann_file', f'annotations/instances_{year}.json'),
-                  ('data_prefix.img', f'{year}/'))]
+    splits = [
+        f'{split}_dataloader.dataset.{key}={value}'
+        for split, year in (('train', 'train2017'), ('val', 'val2017'))
+        for key, value in (('data_root', f'{DATA}/'),
+                           ('ann_file', f'annotations/instances_{year}.json'),
+                           ('data_prefix.img', f'{year}/'))
+    ]
     return [
-        *splits, f'load_from={checkpoint}',
-        'forget.requests=[[person],[car,chair]]', 'forget.method.beta=0.1',
-        'forget.data.ratio=1.0', 'forget.data.forget_per_batch=1',
-        'forget.data.epoch_batches=2', 'train_cfg.max_epochs=1',
-        'train_dataloader.batch_size=2', 'train_dataloader.num_workers=0',
+        *splits,
+        f'load_from={checkpoint}',
+        'forget.requests=[[person],[car,chair]]',
+        'forget.method.beta=0.1',
+        'forget.data.ratio=1.0',
+        'forget.data.forget_per_batch=1',
+        'forget.data.epoch_batches=2',
+        'train_cfg.max_epochs=1',
+        'train_dataloader.batch_size=2',
+        'train_dataloader.num_workers=0',
         'train_dataloader.persistent_workers=False',
         # A quarter of the pixels: a quarter of the wait on two cores.
         'val_dataloader.dataset.pipeline.1.scale=(667,400)',
@@ -63,9 +69,11 @@ def test_two_requests_by_options_alone(tmp_path):
     checkpoint, work_dir = tmp_path / 'plain.pth', tmp_path / 'run'
     plain_checkpoint(checkpoint)
     subprocess.run([
-        sys.executable, '-W', 'ignore', 'tools/train.py', CONFIG,
-        '--work-dir', str(work_dir), '--cfg-options', *options(checkpoint)
-    ], check=True, cwd=ROOT)
+        sys.executable, '-W', 'ignore', 'tools/train.py', CONFIG, '--work-dir',
+        str(work_dir), '--cfg-options', *options(checkpoint)
+    ],
+                   check=True,
+                   cwd=ROOT)
     base = torch.load(checkpoint, weights_only=True)['state_dict']
     for request in ('request_01', 'request_02'):
         folder = work_dir / request

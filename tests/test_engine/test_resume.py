@@ -135,7 +135,8 @@ def test_two_processes_in_one_folder(run, config, half):
     """A lock that ends with the process that holds it, however it ends."""
     holder = subprocess.Popen(
         [sys.executable, '-W', 'ignore', '-c', _HOLD, half],
-        stdout=subprocess.PIPE, text=True)
+        stdout=subprocess.PIPE,
+        text=True)
     try:
         assert holder.stdout.readline().strip() == 'locked'
         with pytest.raises(ForgetError, match='another process'):

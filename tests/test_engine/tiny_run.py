@@ -90,11 +90,15 @@ def shared_folder():
 def write_config(path, **changes):
     """Write the tiny config; returns its path."""
     values = dict(
-        base=str(FORGET_CONFIG), model=_MODEL,
+        base=str(FORGET_CONFIG),
+        model=_MODEL,
         load_from=str(base_checkpoint()),
-        data_root=f'{shared_folder()}/shapes', recipe=RECIPE,
-        requests=REQUESTS, batch_size=BATCH_SIZE,
-        epoch_batches=EPOCH_BATCHES, epochs=EPOCHS)
+        data_root=f'{shared_folder()}/shapes',
+        recipe=RECIPE,
+        requests=REQUESTS,
+        batch_size=BATCH_SIZE,
+        epoch_batches=EPOCH_BATCHES,
+        epochs=EPOCHS)
     values.update(changes)
     path = Path(path)
     path.write_text(_CONFIG.format(**values))

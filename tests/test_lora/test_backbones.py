@@ -15,8 +15,15 @@ backbones = pytest.importorskip('mmpretrain.models.backbones')
 pytestmark = pytest.mark.filterwarnings('ignore')
 
 SMALL_XCIT = dict(
-    img_size=32, patch_size=16, embed_dims=32, depth=3, cls_attn_layers=2,
-    num_heads=2, mlp_ratio=2, qkv_bias=True, layer_scale_init_value=1.)
+    img_size=32,
+    patch_size=16,
+    embed_dims=32,
+    depth=3,
+    cls_attn_layers=2,
+    num_heads=2,
+    mlp_ratio=2,
+    qkv_bias=True,
+    layer_scale_init_value=1.)
 # Blocks as in the paper or the depths of the architecture.
 EXPECTED = [
     ('VisionTransformer', dict(arch='deit-tiny'), 12),
@@ -138,8 +145,15 @@ def test_levit_blocks_by_name():
 
 def test_row_of_blocks_in_a_container():
     row = [
-        ToyFFN(), ToyAttention(), ToyAttention(), nn.LayerNorm(8), ToyFFN(),
-        ToyAttention(), ToyFFN(), ToyFFN(), ToyAttention()
+        ToyFFN(),
+        ToyAttention(),
+        ToyAttention(),
+        nn.LayerNorm(8),
+        ToyFFN(),
+        ToyAttention(),
+        ToyFFN(),
+        ToyFFN(),
+        ToyAttention()
     ]
     for container in (nn.Sequential(*row), nn.ModuleList(row)):
         found = {

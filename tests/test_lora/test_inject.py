@@ -252,8 +252,7 @@ def deformable_detr():
                 norm_cfg=dict(type='GN', num_groups=4),
                 num_outs=1),
             encoder=dict(num_layers=2, layer_cfg=layer),
-            decoder=dict(
-                num_layers=2, layer_cfg=cross, post_norm_cfg=None),
+            decoder=dict(num_layers=2, layer_cfg=cross, post_norm_cfg=None),
             positional_encoding=dict(num_feats=8, normalize=True),
             bbox_head=dict(
                 type='DeformableDETRHead',

@@ -69,12 +69,14 @@ def test_momentum_cannot_wake_them(parts, detach):
     model, groups, x = parts
     optimizer = torch.optim.AdamW(
         [p for p in model.parameters() if p.requires_grad],
-        lr=.1, weight_decay=0.)
+        lr=.1,
+        weight_decay=0.)
     for group in optimizer.param_groups:
         for param in group['params']:
             # As if they had moved until a moment ago.
             optimizer.state[param] = dict(
-                step=torch.tensor(3.), exp_avg=torch.ones_like(param),
+                step=torch.tensor(3.),
+                exp_avg=torch.ones_like(param),
                 exp_avg_sq=torch.ones_like(param))
     groups.settle_zero_layers(detach)
     for _ in range(3):
@@ -109,5 +111,5 @@ def test_a_new_update_learns_again(parts):
     groups.settle_zero_layers()
     reset_lora(model)
     _loss(model, x).backward()
-    assert all(
-        layer.lora_B.grad.any() for layer in lora_layers(model).values())
+    assert all(layer.lora_B.grad.any()
+               for layer in lora_layers(model).values())

@@ -28,7 +28,8 @@ def block():
 def forgetting_model():
     torch.manual_seed(0)
     model = nn.ModuleDict(
-        dict(stem=nn.Linear(4, 8), blocks=nn.ModuleList([block(), block()])))
+        dict(stem=nn.Linear(4, 8), blocks=nn.ModuleList([block(),
+                                                         block()])))
     inject_lora(model, rank=2)
     freeze_base(model)
     # As a method may have it that trains more than LoRA.

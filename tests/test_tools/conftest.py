@@ -8,26 +8,25 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_engine'))
 
-from tiny_run import (base_checkpoint, finished_run,  # noqa: E402
-                      shared_folder, tiny_config, write_config)
+import tiny_run  # noqa: E402
 
 
 @pytest.fixture(scope='session')
 def base():
     """The base checkpoint of the tiny run."""
-    return base_checkpoint()
+    return tiny_run.base_checkpoint()
 
 
 @pytest.fixture(scope='session')
 def config():
     """The config of the tiny run."""
-    return tiny_config()
+    return tiny_run.tiny_config()
 
 
 @pytest.fixture(scope='session')
 def run():
     """Folder of the finished tiny run; read only."""
-    return finished_run()
+    return tiny_run.finished_run()
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def half(run, tmp_path):
 def own_data(run, tmp_path):
     """A copy of the data that may be damaged, and a config for it."""
     root = tmp_path / 'own'
-    shutil.copytree(shared_folder() / 'shapes', root)
+    shutil.copytree(tiny_run.shared_folder() / 'shapes', root)
     return SimpleNamespace(
         root=root,
-        config=write_config(tmp_path / 'own.py', data_root=str(root)))
+        config=tiny_run.write_config(tmp_path / 'own.py', data_root=str(root)))

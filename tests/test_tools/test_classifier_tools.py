@@ -151,8 +151,8 @@ def test_training_prints_the_gallery(config, tmp_path, capsys):
     numbers = read(out / 'request_01/gallery.json')
     line = next(x for x in printed.splitlines() if ' jade     new ' in x)
     for key in ('rank1_f', 'tar_f', 'rank1_r', 'tar_r'):
-        assert (f'{numbers[f"{key}_before"]:.3f} -> {numbers[key]:.3f}'
-                ) in line
+        assert (
+            f'{numbers[f"{key}_before"]:.3f} -> {numbers[key]:.3f}') in line
     assert printed.index('Acc_r before') < printed.index(line)
     assert line in (out / 'summary.md').read_text()
 

@@ -25,14 +25,20 @@ _TOUCHED = 4 * 12288
 def _faults(mode, **environment):
     env = {k: v for k, v in os.environ.items() if not k.startswith('MALLOC_')}
     done = subprocess.run([sys.executable, '-W', 'ignore', '-c', _COUNT, mode],
-                          env={**env, **environment}, capture_output=True,
-                          text=True, check=True)
+                          env={
+                              **env,
+                              **environment
+                          },
+                          capture_output=True,
+                          text=True,
+                          check=True)
     return int(done.stdout)
 
 
 @pytest.mark.skipif(
-    not hasattr(os, 'confstr') or 'glibc' not in
-    (os.confstr('CS_GNU_LIBC_VERSION') or ''), reason='needs glibc')
+    not hasattr(os, 'confstr')
+    or 'glibc' not in (os.confstr('CS_GNU_LIBC_VERSION') or ''),
+    reason='needs glibc')
 def test_freed_memory_is_used_again():
     plain = _faults('plain')
     if plain < _TOUCHED / 2:

@@ -26,7 +26,10 @@ class LossGuardHook(Hook):
     def __init__(self, request, limit=1e4):
         self.request, self.limit = request, limit
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
+    def after_train_iter(self,
+                         runner,
+                         batch_idx,
+                         data_batch=None,
                          outputs=None):
         """Look at every term of the iteration.
 
@@ -34,8 +37,8 @@ class LossGuardHook(Hook):
             ForgetError: Naming request, iteration and term.
         """
         # The sum comes last: it shows less than the term at fault.
-        for term, value in sorted((outputs or {}).items(),
-                                  key=lambda item: item[0] == 'loss'):
+        terms = (outputs or {}).items()
+        for term, value in sorted(terms, key=lambda item: item[0] == 'loss'):
             value = float(torch.as_tensor(value).detach())
             if not math.isfinite(value) or abs(value) > self.limit:
                 raise ForgetError(

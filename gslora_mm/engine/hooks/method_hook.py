@@ -72,7 +72,10 @@ class MethodHook(Hook):
         model = unwrap(runner.model)
         model.method.start_epoch(runner.epoch, model.groups)
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
+    def after_train_iter(self,
+                         runner,
+                         batch_idx,
+                         data_batch=None,
                          outputs=None):
         """Let the method act on the weights that the optimizer left."""
         # False where gradients are only accumulated.
@@ -85,6 +88,5 @@ class MethodHook(Hook):
         """Record the group norms."""
         history = runner.message_hub.runtime_info.get('group_history', [])
         norms = unwrap(runner.model).groups.norms().detach().tolist()
-        runner.message_hub.update_info('group_history',
-                                       [*history, norms])
+        runner.message_hub.update_info('group_history', [*history, norms])
         runner.message_hub.update_info('seconds', time.time() - self.started)

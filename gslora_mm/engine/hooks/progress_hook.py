@@ -27,8 +27,11 @@ class ProgressHook(Hook):
         if not is_main_process():
             return
         self.bar = Progress(
-            TextColumn('{task.description}'), BarColumn(),
-            MofNCompleteColumn(), TimeRemainingColumn(), transient=True)
+            TextColumn('{task.description}'),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            transient=True)
         if not self.bar.console.is_terminal:
             self.bar = None
             return
@@ -61,10 +64,9 @@ class ProgressHook(Hook):
         groups = unwrap(runner.model).groups
         done = runner.iter
         each = (time.time() - self.begin) / max(1, done - self.first_iter)
-        values = ' '.join(
-            f'{key} {self._mean(runner, key, runner.epoch):.3f}'
-            for key in ('loss', 'retain/cls', 'forget/cls')
-            if f'train/{key}' in runner.message_hub.log_scalars)
+        values = ' '.join(f'{key} {self._mean(runner, key, runner.epoch):.3f}'
+                          for key in ('loss', 'retain/cls', 'forget/cls')
+                          if f'train/{key}' in runner.message_hub.log_scalars)
         line = (f'{self.title}  epoch {runner.epoch + 1}/{runner.max_epochs}'
                 f'  {values}  zero groups {int(groups.zero_mask().sum())}/'
                 f'{len(groups)}  {each:.2f} s/it  '

@@ -80,8 +80,7 @@ class Task:
         gallery = (cfg.get('forget') or {}).get('gallery') or {}
         if gallery.get('dataset'):
             # Who is not enrolled is counted, no error.
-            splits.append(
-                ('forget.gallery.dataset', gallery.dataset, classes))
+            splits.append(('forget.gallery.dataset', gallery.dataset, classes))
         for key, data, may_lack in splits:
             data = plain_dataset(data)
             kind = dataset_class(data)
