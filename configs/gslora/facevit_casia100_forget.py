@@ -23,7 +23,9 @@ forget = dict(
         sparsity_start=0,
         bound=105.,
         mode='subgradient'),
-    data=dict(ratio=0.1, forget_per_batch=48))
+    data=dict(ratio=0.1, forget_per_batch=48),
+    # Are forgotten people still identified by their embeddings?
+    gallery=dict(far=1e-3))
 
 # 48 forget and 48 retain images a step.
 train_dataloader = dict(batch_size=96, num_workers=4)

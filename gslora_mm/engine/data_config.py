@@ -23,7 +23,8 @@ def dataset_class(data):
         found = registry.get(str(data.get('type')))
     if found is None:
         raise ForgetError(f'dataset type {data.get("type")!r} is not '
-                          'registered; add its module to custom_imports')
+                          'registered; correct it or add its module to '
+                          'custom_imports')
     return found
 
 

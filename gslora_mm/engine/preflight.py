@@ -16,6 +16,7 @@ from ..utils import ForgetError
 from .checkpoints import check_state, load_plain_state
 from .data_config import plain_dataset
 from .gallery_run import check_embeddings
+from .hooks import lora_lr
 from .request_config import training_config
 from .runner import quiet_console
 from .tasks import task_of
@@ -70,8 +71,10 @@ def check_requests(cfg, settings, requests, work_dir):
         _built('forget.method', METHODS.build,
                dict(run.model.method, _scope_='gslora_mm'))
     model = _built('model', MODELS.build, runs[0].model)
-    _built('optim_wrapper', build_optim_wrapper, model,
-           runs[0].optim_wrapper.copy())
+    optim = _built('optim_wrapper', build_optim_wrapper, model,
+                   runs[0].optim_wrapper.copy())
+    if model.method.uses_lr:
+        lora_lr(optim, model.groups)
     inner = None
     with contextlib.redirect_stdout(io.StringIO()):
         for run in runs:
@@ -101,11 +104,15 @@ def check_pipelines(cfg, classes):
                            task.evaluation_data(cfg, classes)['dataset']))):
         steps = data.get('pipeline') or ()
         if not any(
-                str(s.get('type')).rpartition('.')[2] in _PACKERS
+                _name(s.get('type')) in _PACKERS
                 for s in steps if isinstance(s, dict)):
             # A transform of the user's own may do it: only a try tells.
             dataset = _built(key, DATASETS.build, data)
             check_packed(dataset[0], key)
+
+
+def _name(kind):
+    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
 
 
 def _built(key, build, *args):

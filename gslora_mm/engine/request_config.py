@@ -46,6 +46,9 @@ def training_config(cfg, settings, request, work_dir, base, fingerprint):
     run.train_dataloader = _train_dataloader(cfg, settings, request, work_dir,
                                              seed)
     run.train_cfg.pop('val_interval', None)
+    if 'type' in run.train_cfg:
+        # Schedules of mmpretrain bring it, and mmengine refuses both.
+        run.train_cfg.pop('by_epoch', None)
     if 'max_epochs' in request.options:
         run.train_cfg.max_epochs = request.options['max_epochs']
     if 'lr' in request.options:

@@ -41,7 +41,7 @@ class LoRAGroups:
                 members.setdefault(group, []).append((key, name, matrix))
         self.names = list(members)
         self._members = list(members.values())
-        self._zero_layers = []
+        self._zero_layers, self._zero_groups = [], []
 
     def __len__(self):
         return len(self.names)
@@ -112,6 +112,17 @@ class LoRAGroups:
         for layer in self._zero_layers:
             layer.lora_A.zero_()
             layer.lora_B.zero_()
+        for i in self._zero_groups:
+            for param in self.parameters(i):
+                param.zero_()
+
+    def settle_zero_groups(self):
+        """Let :meth:`soft_threshold_` keep groups zero that are zero now.
+
+        Unlike a zero layer, a zero group of one matrix has a gradient, which
+        would move it again.
+        """
+        self._zero_groups = self.zero_mask().nonzero().flatten().tolist()
 
     @torch.no_grad()
     def settle_zero_layers(self, detach=True):

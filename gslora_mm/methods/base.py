@@ -8,7 +8,12 @@ class ForgettingMethod:
     batch; the engine calls
     :meth:`start_epoch` before every epoch and :meth:`after_step` after every
     optimizer step.
+
+    Attributes:
+        uses_lr (bool): Whether :meth:`after_step` needs the learning rate.
     """
+
+    uses_lr = True
 
     def default_bound(self, bound):
         """Called once, with a bound for the forget loss of this model.
@@ -41,4 +46,10 @@ class ForgettingMethod:
         """
 
     def after_step(self, groups, lr):
-        """Called after every optimizer step with its learning rate."""
+        """Called after every optimizer step with its learning rate.
+
+        Args:
+            groups (LoRAGroups): The LoRA groups of the model.
+            lr (float | None): Learning rate of the LoRA parameters; None
+                unless ``uses_lr``.
+        """

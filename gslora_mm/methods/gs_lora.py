@@ -30,8 +30,9 @@ class GSLoRA(ForgettingMethod):
 
     The penalty enters in one of two ways. ``proximal`` (default) solves it
     exactly: after each optimizer step every group is soft-thresholded by
-    ``lr * alpha``, so unselected groups become exactly zero. What is zero at
-    the start of an epoch stays so and is not computed any more.
+    ``lr * alpha``, so unselected groups become exactly zero. Layers whose A
+    and B are zero at the start of an epoch stay so and are not computed any
+    more.
     ``subgradient`` adds ``alpha * L_structure`` to the loss, as the
     published code does; groups get small, never zero. AdamW normalises
     gradients, so the two need different alphas: about 15 and 3e-4.
@@ -96,6 +97,7 @@ class GSLoRA(ForgettingMethod):
         if bound is None:
             self.bound = _BOUND
         self.sparsity_start, self.mode = sparsity_start, mode
+        self.uses_lr = mode == 'proximal'
         self.sparsity_end = math.inf if sparsity_end is None else sparsity_end
         if self.sparsity_end <= sparsity_start:
             raise ForgetError(
@@ -138,6 +140,8 @@ class GSLoRA(ForgettingMethod):
         self.sparsity_on = self.sparsity_start <= epoch < self.sparsity_end
         if self.mode == 'proximal' and epoch >= self.sparsity_start:
             groups.settle_zero_layers(detach=get_world_size() == 1)
+            if self.sparsity_over:
+                groups.settle_zero_groups()
 
     def after_step(self, groups, lr):
         """Proximal step of the group penalty; what is settled stays zero."""

@@ -83,8 +83,10 @@ def _unreduced(head, wanted):
 @contextmanager
 def _lowered(head, margin, samples):
     """Let the loss of a head see the logits of the labels less a margin."""
+    seen = []
 
     def lower(head, args, logits):
+        seen.append(True)
         if not isinstance(logits, torch.Tensor):
             raise ForgetError(
                 f'forget.model.forget_margin does not go with the head '
@@ -99,3 +101,8 @@ def _lowered(head, margin, samples):
     finally:
         if handle:
             handle.remove()
+    if handle and not seen:
+        raise ForgetError(
+            f'forget.model.forget_margin does not go with the head '
+            f'{type(head).__name__}, whose loss passes its forward by; remove '
+            'it')

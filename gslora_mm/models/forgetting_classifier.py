@@ -65,11 +65,14 @@ def forgetting_classifier(classifier,
         ImageClassifier: The classifier, LoRA initialised, all else frozen.
 
     Raises:
-        ForgetError: If the classifier or its head cannot forget, or an
-            option is unknown.
+        ForgetError: If the classifier or its head cannot forget, an option
+            is unknown, or the bound lies below the margin.
     """
-    if not isinstance(forget_margin,
-                      (int, float)) or not 0 <= forget_margin < math.inf:
+    if not isinstance(per_sample, bool):
+        raise ForgetError(
+            f'per_sample must be True or False, not {per_sample!r}')
+    if isinstance(forget_margin, bool) or not isinstance(
+            forget_margin, (int, float)) or not 0 <= forget_margin < math.inf:
         raise ForgetError('forget_margin must be a number >= 0, not '
                           f'{forget_margin!r}')
     plain, cfg, scope = plain_class(classifier, 'mmpretrain')
@@ -83,4 +86,10 @@ def forgetting_classifier(classifier,
             'single-label head derived from mmpretrain ClsHead')
     model.per_sample, model.forget_margin = per_sample, forget_margin
     set_up(model, lora, method, group, dropout, streams)
+    bound = getattr(model.method, 'bound', math.inf)
+    if forget_margin and bound <= forget_margin:
+        raise ForgetError(
+            f'forget.method.bound={bound:g} is not above forget.model.'
+            f'forget_margin={forget_margin:g}, which every loss holds: nothing '
+            'would be forgotten; raise the bound or remove it')
     return model

@@ -25,6 +25,7 @@ def groups():
     ])
     inject_lora(model, rank=2)
     groups = LoRAGroups(model)
+    groups.model = model
     with torch.no_grad():
         for i, scale in enumerate((1., 0.01)):
             for param in groups.parameters(i):
@@ -168,6 +169,20 @@ def test_sparsity_ends_with_its_epoch(groups):
         shrunk = before - _norm(groups, 0)
         assert shrunk == pytest.approx(.3 * (1 <= epoch < 3), abs=1e-5)
         assert (_norm(groups, 1) == 0) == (epoch >= 1)
+
+
+def test_a_zero_matrix_stays_zero_once_sparsity_is_over(groups):
+    """It has a gradient, so that an optimizer would move it."""
+    by_matrix = LoRAGroups(groups.model, by='matrix')
+    with torch.no_grad():
+        by_matrix.parameters(0)[0].zero_()
+    method = GSLoRA(sparsity_end=1)
+    method.start_epoch(1, by_matrix)
+    with torch.no_grad():
+        for i in range(len(by_matrix)):
+            by_matrix.parameters(i)[0].add_(.1)
+    method.after_step(by_matrix, lr=0.1)
+    assert by_matrix.zero_mask().tolist() == [True] + [False] * 7
 
 
 def test_the_subgradient_ends_as_well(groups):

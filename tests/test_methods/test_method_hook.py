@@ -109,11 +109,14 @@ def test_nothing_happens_while_gradients_accumulate():
     dict(custom_keys={'blocks.0': dict(lr_mult=0.5)}),
     dict(custom_keys={'lora_B': dict(lr_mult=0.5)}),
 ])
-def test_several_rates_are_refused_before_training(paramwise):
+def test_several_rates_are_refused(paramwise):
     model = forgetting_model()
-    runner = runner_of(model, optimizer_of(model, paramwise))
+    optim = optimizer_of(model, paramwise)
     with pytest.raises(ForgetError, match=r'0\.005, 0\.01.*paramwise_cfg'):
-        MethodHook().before_train(runner)
+        lora_lr(optim, model.groups)
+    # Only the proximal step needs one rate for all.
+    model.method.uses_lr, model.method.mode = False, 'subgradient'
+    MethodHook().after_train_iter(runner_of(model, optim), 0)
 
 
 def test_optimizer_without_lora_is_refused():

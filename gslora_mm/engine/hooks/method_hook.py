@@ -62,8 +62,7 @@ class MethodHook(Hook):
     priority = 'NORMAL'
 
     def before_train(self, runner):
-        """Start the clock; refuse several learning rates before a step."""
-        lora_lr(runner.optim_wrapper, unwrap(runner.model).groups)
+        """Start the clock."""
         spent = runner.message_hub.runtime_info.get('seconds', 0.)
         self.started = time.time() - spent
 
@@ -81,7 +80,8 @@ class MethodHook(Hook):
         # False where gradients are only accumulated.
         if runner.optim_wrapper.should_update():
             model = unwrap(runner.model)
-            lr = lora_lr(runner.optim_wrapper, model.groups)
+            lr = lora_lr(runner.optim_wrapper,
+                         model.groups) if model.method.uses_lr else None
             model.method.after_step(model.groups, lr)
 
     def after_train_epoch(self, runner):

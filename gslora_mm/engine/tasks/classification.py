@@ -82,7 +82,8 @@ class Classification(Task):
         return dict(
             type='gslora_mm.ForgetAccuracyMetric',
             class_sets=class_sets,
-            margin=_margin(cfg.model.head))
+            margin=_margin(cfg.model.head,
+                           cfg.model.get('_scope_', 'mmpretrain')))
 
 
 def _folder(data):
@@ -119,8 +120,8 @@ def _with_classes(data, classes):
     return data
 
 
-def _margin(head):
+def _margin(head, scope):
     """What a margin head takes from the true logit; None without one."""
-    kind, options, _ = plain_class(head, 'mmpretrain', 'model.head')
+    kind, options, _ = plain_class(head, scope, 'model.head')
     rule = getattr(kind, 'logit_margin', None)
     return rule(**options) if rule else None
