@@ -160,6 +160,18 @@ def test_group_and_lora_options_arrive():
     assert model.per_sample and model.streams == 'separate'
 
 
+@pytest.mark.parametrize('options, message', [
+    (dict(forget_margin=20., method=dict(type='GSLoRA', bound=15.)),
+     'bound=15 is not above .*forget_margin=20'),
+    (dict(forget_margin='10'), 'forget_margin must be a number'),
+    (dict(forget_margin=True), 'forget_margin must be a number'),
+    (dict(per_sample='False'), "per_sample must be True or False, not 'Fal"),
+])
+def test_bad_options(options, message):
+    with pytest.raises(ForgetError, match=message):
+        build_forgetting('swin', **options)
+
+
 def test_stages_that_the_config_freezes_have_lora_that_trains():
     """mmpretrain's Swin freezes at every call of train()."""
     cfg = classifier_cfg('swin')
