@@ -90,6 +90,6 @@ def forgetting_classifier(classifier,
     if forget_margin and bound <= forget_margin:
         raise ForgetError(
             f'forget.method.bound={bound:g} is not above forget.model.'
-            f'forget_margin={forget_margin:g}, which every loss holds: nothing '
-            'would be forgotten; raise the bound or remove it')
+            f'forget_margin={forget_margin:g}, which every loss holds: '
+            'nothing would be forgotten; raise the bound or remove it')
     return model
