@@ -43,7 +43,9 @@ demo: env
 		--work-dir $(DEMO_VIT) --resume
 	$(PY) tools/analyze_groups.py $(DEMO_VIT)
 	@echo
-	@grep -hv '^```' $(DEMO)/summary.md $(DEMO_VIT)/summary.md
+	@grep -v '^```' $(DEMO)/summary.md
+	@echo
+	@grep -v '^```' $(DEMO_VIT)/summary.md
 
 test: env
 	$(PY) -m pytest -q tests
