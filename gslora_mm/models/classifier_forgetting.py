@@ -10,6 +10,8 @@ from .stream_loss import StreamLoss
 # BND of the published face runs, for cosine heads of scale 64.
 _COSINE_BOUND, _COSINE_SCALE = 105., 64.
 _LINEAR_BOUND = 14.
+# exp(-200) is zero in single precision.
+_FAR_BELOW = 200.
 
 
 class ClassifierForgettingMixin(ForgettingMixin):
@@ -31,6 +33,17 @@ class ClassifierForgettingMixin(ForgettingMixin):
                                                      _COSINE_SCALE)
         return bound + self.forget_margin
 
+    @property
+    def _alters_logits(self):
+        return self.forget_margin or len(self.forgotten)
+
+    def _seen_logits(self, logits, labels):
+        """The logits that the loss of the forget stream sees."""
+        if len(self.forgotten):
+            logits = pooled_logits(logits, labels, self.forgotten)
+        own = torch.nn.functional.one_hot(labels, logits.shape[1])
+        return logits - self.forget_margin * own.to(logits.dtype)
+
     def _predictions(self, inputs, samples):
         """Features of some images, as the head takes them."""
         return self.extract_feat(inputs)
@@ -51,9 +64,9 @@ class ClassifierForgettingMixin(ForgettingMixin):
         chosen = [samples[i] for i in index]
         forgets = stream == 'forget'
         per_sample = self.per_sample and forgets
-        margin = self.forget_margin if forgets else 0
+        seen = self._seen_logits if forgets and self._alters_logits else None
         with _unreduced(self.head,
-                        per_sample), _lowered(self.head, margin, chosen):
+                        per_sample), _altered(self.head, seen, chosen):
             losses = self.head.loss(predictions, chosen)
         losses = [v for k, v in losses.items() if 'loss' in k]
         if per_sample:
@@ -81,21 +94,31 @@ def _unreduced(head, wanted):
 
 
 @contextmanager
-def _lowered(head, margin, samples):
-    """Let the loss of a head see the logits of the labels less a margin."""
+def _altered(head, rule, samples):
+    """Let the loss of a head see other logits.
+
+    Args:
+        head (ClsHead): The head.
+        rule (Callable | None): Makes logits (N, C) and labels (N, ) the
+            logits that the loss sees; None leaves them as they are.
+        samples (list[DataSample]): The N samples.
+
+    Raises:
+        ForgetError: If the head cannot be altered.
+    """
     seen = []
 
-    def lower(head, args, logits):
+    def alter(head, args, logits):
         seen.append(True)
         if not isinstance(logits, torch.Tensor):
             raise ForgetError(
-                f'forget.model.forget_margin does not go with the head '
-                f'{type(head).__name__}, which has several outputs; remove it')
+                'forget.model.forget_margin and forget_target do not go with '
+                f'the head {type(head).__name__}, which has several outputs; '
+                'remove them')
         labels = torch.cat([s.gt_label for s in samples]).to(logits.device)
-        own = torch.nn.functional.one_hot(labels, logits.shape[1])
-        return logits - margin * own.to(logits.dtype)
+        return rule(logits, labels)
 
-    handle = head.register_forward_hook(lower) if margin else None
+    handle = head.register_forward_hook(alter) if rule else None
     try:
         yield
     finally:
@@ -103,6 +126,30 @@ def _lowered(head, margin, samples):
             handle.remove()
     if handle and not seen:
         raise ForgetError(
-            f'forget.model.forget_margin does not go with the head '
-            f'{type(head).__name__}, whose loss passes its forward by; remove '
-            'it')
+            'forget.model.forget_margin and forget_target do not go with the '
+            f'head {type(head).__name__}, whose loss passes its forward by; '
+            'remove them')
+
+
+def pooled_logits(logits, labels, forgotten):
+    """Let one logit stand for all forgotten classes.
+
+    The softmax over the result gives each label the summed probability of
+    the forgotten classes, and the other ones of them nothing.
+
+    Args:
+        logits (Tensor): Shape (N, C).
+        labels (Tensor): Labels, each among ``forgotten``, shape (N, ).
+        forgotten (Sequence[int]): Labels of the forgotten classes.
+
+    Returns:
+        Tensor: Shape (N, C). The column of each label is the log-sum-exp
+        over the forgotten ones, which then lie far below all others.
+    """
+    pooled = logits[:, forgotten].logsumexp(1, keepdim=True)
+    # Finite, for losses with label smoothing.
+    nothing = logits.detach().amin(1, keepdim=True) - _FAR_BELOW
+    masked = logits.index_copy(
+        1, torch.as_tensor(forgotten, device=logits.device),
+        nothing.expand(-1, len(forgotten)))
+    return masked.scatter(1, labels[:, None], pooled)

@@ -10,6 +10,8 @@ from ..utils import ForgetError
 from .building import plain_class, set_up
 from .classifier_forgetting import ClassifierForgettingMixin
 
+TARGETS = ('class', 'forgotten')
+
 
 @lru_cache(maxsize=None)
 def _forgetting_class(classifier_class):
@@ -29,7 +31,9 @@ def forgetting_classifier(classifier,
                           dropout=False,
                           streams='fused',
                           per_sample=False,
-                          forget_margin=0.):
+                          forget_margin=0.,
+                          forget_target='class',
+                          forgotten=()):
     """Build an mmpretrain classifier that forgets classes.
 
     The result is an instance of the configured classifier class with LoRA
@@ -60,6 +64,13 @@ def forgetting_classifier(classifier,
             confident image is flat, so that a linear head starts to forget
             late or not at all; a margin above its usual lead over the other
             logits, about 10, gives it a gradient. Defaults to 0.
+        forget_target (str): What the forget loss takes from its images:
+            ``'class'``, the probability of their own class, as published; or
+            ``'forgotten'``, that of all classes forgotten so far, so that
+            an image does not leave one forgotten class for another, whose
+            own request may long be over.
+        forgotten (Sequence[int]): Labels of all classes forgotten so far,
+            those of this request included. The engine fills them in.
 
     Returns:
         ImageClassifier: The classifier, LoRA initialised, all else frozen.
@@ -71,6 +82,9 @@ def forgetting_classifier(classifier,
     if not isinstance(per_sample, bool):
         raise ForgetError(
             f'per_sample must be True or False, not {per_sample!r}')
+    if forget_target not in TARGETS:
+        raise ForgetError(f'forget_target must be one of {", ".join(TARGETS)},'
+                          f' not {forget_target!r}')
     if isinstance(forget_margin, bool) or not isinstance(
             forget_margin, (int, float)) or not 0 <= forget_margin < math.inf:
         raise ForgetError('forget_margin must be a number >= 0, not '
@@ -85,6 +99,7 @@ def forgetting_classifier(classifier,
             f'the head of {plain.__name__} ({type(head).__name__}) is not a '
             'single-label head derived from mmpretrain ClsHead')
     model.per_sample, model.forget_margin = per_sample, forget_margin
+    model.forgotten = _forget_set(forget_target, forgotten)
     set_up(model, lora, method, group, dropout, streams)
     bound = getattr(model.method, 'bound', math.inf)
     if forget_margin and bound <= forget_margin:
@@ -93,3 +108,13 @@ def forgetting_classifier(classifier,
             f'forget_margin={forget_margin:g}, which every loss holds: '
             'nothing would be forgotten; raise the bound or remove it')
     return model
+
+
+def _forget_set(target, forgotten):
+    """Labels that the forget loss pools; none for the published loss."""
+    if target == 'class':
+        return []
+    if not forgotten:
+        raise ForgetError("forget_target='forgotten' needs the labels of all "
+                          'forgotten classes, forgotten=[...]')
+    return [int(label) for label in forgotten]

@@ -102,6 +102,18 @@ def test_small_model_forgets(name, roots):
     assert cfg.optim_wrapper.optimizer.weight_decay == 0
 
 
+def test_pooled_forget_loss_names_all_that_went():
+    cfg = load('gslora/vit_shapes_forget')
+    cfg.forget.model.forget_target = 'forgotten'
+    settings, gone = ForgetSettings.from_config(cfg), []
+    for request in settings.requests:
+        gone += request.classes
+        config = task_of(cfg).wrapped_model(cfg, settings, request)
+        assert [settings.classes[i]
+                for i in config['forgotten']] == sorted(
+                    gone, key=settings.classes.index)
+
+
 @pytest.mark.parametrize('name, classes, sizes',
                          [('vit_faces', PEOPLE, (8, 8, 8)),
                           ('vit_cifar10', CIFAR, (2, 2, 2))])

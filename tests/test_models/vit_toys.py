@@ -142,7 +142,7 @@ def make_pair(variant):
     model = pair.wrapped
     reset_lora(model)
     model.streams, model.per_sample, model.dropout = 'fused', False, False
-    model.forget_margin = 0.
+    model.forget_margin, model.forgotten = 0., []
     model.method = pair.method
     model.zero_grad()
     model.eval()

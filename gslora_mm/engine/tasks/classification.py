@@ -20,7 +20,8 @@ class Classification(Task):
     head = 'head'
     wrapper, wraps = 'gslora_mm.ForgettingClassifier', 'classifier'
     has_embeddings = True
-    model_keys = ('dropout', 'streams', 'per_sample', 'forget_margin')
+    model_keys = ('dropout', 'streams', 'per_sample', 'forget_margin',
+                  'forget_target')
     example = 'configs/gslora/vit_shapes_forget.py'
 
     def _named_classes(self, data, kind):
@@ -65,6 +66,14 @@ class Classification(Task):
             model['train_cfg'] = None
         if isinstance(model.get('data_preprocessor'), dict):
             model['data_preprocessor'].pop('batch_augments', None)
+        return model
+
+    def wrapped_model(self, cfg, settings, request):
+        """The wrapper; see :meth:`Task.wrapped_model`."""
+        model = super().wrapped_model(cfg, settings, request)
+        if 'forget_target' in model:
+            gone = (*request.forgotten, *request.classes)
+            model['forgotten'] = sorted(map(settings.classes.index, gone))
         return model
 
     def training_data(self, cfg, classes):
