@@ -20,6 +20,7 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from torch.profiler import ProfilerActivity, profile
 
+from gslora_mm.models.cpu_deformable_attention import use_fast_cpu_attention
 from gslora_mm.utils.memory import reset_peak_memory, resident_mb
 from .common import Setting, device
 from .training_parts import (forgetting_parts, forgetting_step, full_parts,
@@ -100,6 +101,7 @@ def main():
     """Measure what the JSON in the first argument asks for; print JSON."""
     from gslora_mm.utils.tool import quiet_libraries
     quiet_libraries()
+    use_fast_cpu_attention()
     task = json.loads(sys.argv[1])
     setting = Setting(**task['setting'])
     print(json.dumps(measure(task['variant'], setting, task['per_stream'])))

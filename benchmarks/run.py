@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 BENCHMARKS = dict(
+    attention='cpu_attention',
     step='fused_step',
     eval='one_pass_eval',
     inference='inference',
@@ -81,6 +82,9 @@ def main():
 
     from benchmarks import report
     from benchmarks.common import Setting
+    from gslora_mm.models.cpu_deformable_attention import \
+        use_fast_cpu_attention
+    use_fast_cpu_attention()
     console = Console()
     MMLogger.get_instance('benchmarks', log_level='ERROR')
     out, checkpoint = (os.path.abspath(p) for p in (args.out, args.checkpoint))

@@ -8,6 +8,7 @@ import torch
 from mmdet.registry import MODELS
 
 from gslora_mm.engine import read_config
+from gslora_mm.models.cpu_deformable_attention import available
 
 REPO = Path(__file__).resolve().parents[1]
 CONFIG = REPO / 'configs/gslora/ddetr_shapes_forget.py'
@@ -22,7 +23,7 @@ def _small_data(root):
     ]
 
 
-def test_step_benchmark_writes_its_results(tmp_path):
+def test_benchmarks_write_their_results(tmp_path):
     torch.manual_seed(0)
     checkpoint = tmp_path / 'base.pth'
     model = MODELS.build(read_config(str(CONFIG)).model)
@@ -30,9 +31,9 @@ def test_step_benchmark_writes_its_results(tmp_path):
     model.init_weights()
     torch.save(dict(state_dict=model.state_dict()), checkpoint)
     done = subprocess.run([
-        sys.executable, REPO / 'benchmarks/run.py', '--only', 'step', '--tiny',
-        '--repeats', '1', '--checkpoint', checkpoint, '--out',
-        tmp_path / 'out', '--cfg-options', 'forget.data.ratio=1.0',
+        sys.executable, REPO / 'benchmarks/run.py', '--only', 'step',
+        'attention', '--tiny', '--repeats', '1', '--checkpoint', checkpoint,
+        '--out', tmp_path / 'out', '--cfg-options', 'forget.data.ratio=1.0',
         *_small_data(tmp_path / 'data')
     ],
                           cwd=tmp_path,
@@ -40,10 +41,14 @@ def test_step_benchmark_writes_its_results(tmp_path):
                           text=True)
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / 'out/results.json').read_text())
-    request, fused, mmdet = results['rows']
+    request, fused, mmdet, *attention = results['rows']
     assert request['ratio'] > 0 and request['ok'] is not None
     assert fused['ratio'] > 0 and fused['ok'] is None
     assert fused['detail']['loss_difference'] < 1e-4
     assert mmdet['ratio'] > 0 and mmdet['ok'] is None
+    assert bool(attention) == (available() and not torch.cuda.is_available())
+    for line in attention:
+        assert line['ratio'] > 0
+        assert line['detail'].get('max_difference', 0) < 1e-4
     assert results['environment']['torch'] == torch.__version__
     assert fused['name'] in (tmp_path / 'out/results.md').read_text()

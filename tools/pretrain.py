@@ -46,6 +46,7 @@ def main():
     from gslora_mm.engine import init_launcher, leave_launcher, read_config
     from gslora_mm.engine.checkpoints import save_plain
     from gslora_mm.engine.tasks import task_of
+    from gslora_mm.models.cpu_deformable_attention import fast_cpu_attention
     cfg = read_config(args.config, args.cfg_options)
     stem = osp.splitext(osp.basename(args.config))[0]
     cfg.work_dir = args.work_dir or f'work_dirs/{stem}_base'
@@ -56,7 +57,8 @@ def main():
     task = task_of(cfg)
     classes = task.class_names(cfg)
     task.check_data(cfg, classes)
-    model = Runner.from_cfg(cfg).train()
+    with fast_cpu_attention():
+        model = Runner.from_cfg(cfg).train()
     if is_main_process():
         out = args.out or osp.join(cfg.work_dir, 'base.pth')
         plain = getattr(model, 'module', model)

@@ -8,6 +8,8 @@ import os.path as osp
 from mmengine.dist import master_only
 from mmengine.runner import Runner
 
+from ..models.cpu_deformable_attention import fast_cpu_attention
+
 _COUNT = itertools.count()
 
 
@@ -16,7 +18,8 @@ class RequestRunner(Runner):
 
     Every one gets an experiment name of its own (mmengine's loggers and
     message hubs are shared by name), and only warnings reach the console:
-    :class:`~gslora_mm.engine.hooks.ProgressHook` speaks there.
+    :class:`~gslora_mm.engine.hooks.ProgressHook` speaks there. On a CPU,
+    deformable attention is the fast one while it trains and tests.
     """
 
     @classmethod
@@ -40,6 +43,7 @@ class RequestRunner(Runner):
         quiet_console(logger)
         return logger
 
+    @fast_cpu_attention()
     def train(self):
         """Train, then close the log file; see ``Runner.train``."""
         try:
@@ -47,6 +51,7 @@ class RequestRunner(Runner):
         finally:
             close_files(self.logger)
 
+    @fast_cpu_attention()
     def test(self):
         """Test, then close the log file; see ``Runner.test``."""
         try:
