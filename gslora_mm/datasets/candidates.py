@@ -10,7 +10,7 @@ from ..utils.errors import ForgetError
 from .data_checks import source_of
 
 
-def find_candidates(dataset, labels, count_crowd):
+def find_candidates(dataset, labels, count_crowd, hidden=frozenset()):
     """Images with at least one annotation of a stream's classes.
 
     Args:
@@ -18,6 +18,8 @@ def find_candidates(dataset, labels, count_crowd):
             (``instances``) or of mmpretrain (``gt_label``).
         labels (dict[str, frozenset[int]]): Labels of each stream.
         count_crowd (bool): Whether a crowd annotation counts.
+        hidden (frozenset[int]): Labels whose images, crowds included, are no
+            candidates.
 
     Returns:
         tuple: dict[str, dict[int, set[int]]], for each stream the classes of
@@ -31,6 +33,8 @@ def find_candidates(dataset, labels, count_crowd):
         info = dataset.get_data_info(index)
         img_ids.append(info.get('img_id'))
         paths.append(info['img_path'])
+        if hidden & labels_in(info):
+            continue
         present = labels_in(info, count_crowd)
         for stream, of_stream in labels.items():
             if present & of_stream:
@@ -100,7 +104,7 @@ def keep_labels(info, labels):
         ]
 
 
-def missing_classes(dataset, labels, candidates):
+def missing_classes(dataset, labels, candidates, hidden=()):
     """Retained classes that no image of the data set shows.
 
     They are allowed (the published setting of missing classes) and logged.
@@ -109,6 +113,7 @@ def missing_classes(dataset, labels, candidates):
         dataset (BaseDetDataset): The whole data set.
         labels (dict[str, frozenset[int]]): Labels of each stream.
         candidates (dict): See :func:`find_candidates`.
+        hidden (Sequence[str]): Names of the hidden classes.
 
     Returns:
         list[str]: Their names, in label order.
@@ -118,6 +123,8 @@ def missing_classes(dataset, labels, candidates):
             missing.
     """
     classes, ann_file = dataset.metainfo['classes'], source_of(dataset)
+    left = (f' (not counting those that show {", ".join(hidden)})'
+            if hidden else '')
     lacking = {}
     for stream, of_stream in labels.items():
         present = set().union(*candidates[stream].values())
@@ -125,15 +132,15 @@ def missing_classes(dataset, labels, candidates):
     if lacking['forget']:
         raise ForgetError(
             f'{ann_file} has no image of '
-            f'{", ".join(lacking["forget"])}, which the request forgets; add '
-            'images of it or drop it from the request')
+            f'{", ".join(lacking["forget"])}{left}, which the request '
+            'forgets; add images of it or drop it from the request')
     if not candidates['retain']:
-        raise ForgetError(f'{ann_file} has no image of any class that stays; '
-                          'add images of them')
+        raise ForgetError(f'{ann_file} has no image of any class that stays'
+                          f'{left}; add images of them')
     if lacking['retain']:
         print_log(
             f'{ann_file} has no images of these retained classes: '
-            f'{", ".join(lacking["retain"])}',
+            f'{", ".join(lacking["retain"])}{left}',
             logger='current',
             level=logging.WARNING)
     return lacking['retain']

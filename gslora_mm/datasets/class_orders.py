@@ -79,16 +79,50 @@ def published_requests(name, classes=None):
         return _from_the_tail(order, coco[2], 7, 10)
     class100 = re.fullmatch(r'class100-(4x20|([1-9]\d?))', name)
     if class100:
-        count = len(classes or ())
-        if count != 100:
-            raise ForgetError(
-                f'the split {name!r} is made of 100 classes, not of {count}; '
-                'list the class names of each request instead')
-        order = [classes[i] for i in published_class100_order()]
+        order = _class100_order(name, classes)
         return _from_the_tail(order, class100[2], 4, 20)
     raise ForgetError(
         f'no published split is called {name!r}; known are {_KNOWN}, or list '
         'the class names of each request')
+
+
+def published_unseen(name, classes=None):
+    """Class names that training never shows, of the published setting.
+
+    Args:
+        name (str): 'class100-missing-<k>' or 'coco-missing-<k>': the first k
+            classes of the order, which are forgotten last (published: 5 of
+            100 people; for COCO by the same rule).
+        classes (Sequence[str], optional): See :func:`published_requests`.
+
+    Returns:
+        list[str]: The names.
+
+    Raises:
+        ForgetError: If there is no such choice, or there are not 100 classes.
+    """
+    found = re.fullmatch(r'(coco|class100)-missing-([1-9]\d?)', str(name))
+    if not found or (found[1] == 'coco' and int(found[2]) > 79):
+        raise ForgetError(
+            f'no published choice of unseen classes is called {name!r}; known '
+            "are 'class100-missing-<k>' and 'coco-missing-<k>', or list the "
+            'class names')
+    if found[1] == 'coco':
+        names = coco_class_names_by_id()
+        order = [names[i] for i in published_coco_order()]
+    else:
+        order = _class100_order(name, classes)
+    return order[:int(found[2])]
+
+
+def _class100_order(name, classes):
+    """Names of 100 classes in the published order."""
+    count = len(classes or ())
+    if count != 100:
+        raise ForgetError(
+            f'the split {name!r} is made of 100 classes, not of {count}; '
+            'list the class names of each request instead')
+    return [classes[i] for i in published_class100_order()]
 
 
 def _from_the_tail(order, single, num, size):

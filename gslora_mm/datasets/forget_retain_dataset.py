@@ -41,6 +41,10 @@ class ForgetRetainDataset(Dataset):
             (published) only for the whole. Defaults to True.
         count_crowd (bool): Whether a crowd annotation alone makes an image a
             candidate, as published. Defaults to False.
+        hidden (list[str]): Classes that training must not show: images with
+            an object of theirs are not used at all, neither with their boxes
+            nor, which would teach to overlook them, without. Defaults to
+            none.
         seed (int): Seed of the draw. Defaults to 0.
         subset_file (str, optional): Where the chosen images are written, or
             read from if they were chosen before with the same settings.
@@ -66,6 +70,7 @@ class ForgetRetainDataset(Dataset):
                  shots_per_class=True,
                  stratified=True,
                  count_crowd=False,
+                 hidden=(),
                  seed=0,
                  subset_file=None,
                  lazy_init=False):
@@ -79,6 +84,8 @@ class ForgetRetainDataset(Dataset):
             stratified=stratified,
             count_crowd=count_crowd,
             seed=seed)
+        if hidden:
+            self.settings['hidden'] = _as_list(hidden)
         self.subset_file = subset_file
         self._labels = self._check_classes()
         self._fully_initialized = False
@@ -105,11 +112,13 @@ class ForgetRetainDataset(Dataset):
         if self._fully_initialized:
             return
         full_init_checked(self.inner)
-        candidates, img_ids, paths = find_candidates(
-            self.inner, self._labels, self.settings['count_crowd'])
-        self.missing_classes = missing_classes(self.inner, self._labels,
-                                               candidates)
         classes = self.metainfo['classes']
+        hidden = self.settings.get('hidden', [])
+        candidates, img_ids, paths = find_candidates(
+            self.inner, self._labels, self.settings['count_crowd'],
+            frozenset(map(classes.index, hidden)))
+        self.missing_classes = missing_classes(self.inner, self._labels,
+                                               candidates, hidden)
         self._positions = shared_subsets(
             lambda: choose_subsets(candidates, self.settings, classes),
             self.subset_file, self.settings, candidates,
@@ -205,6 +214,8 @@ class ForgetRetainDataset(Dataset):
                     f'{stream} names no class; name at least one')
             check_class_names(names, classes, f'the {stream} stream')
             labels[stream] = frozenset(classes.index(n) for n in names)
+        check_class_names(
+            self.settings.get('hidden', ()), classes, 'the hidden classes')
         both = labels['forget'] & labels['retain']
         if both:
             raise ForgetError(

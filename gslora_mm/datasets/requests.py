@@ -38,7 +38,8 @@ def parse_requests(requests, classes, unseen=()):
             ``dict(classes=[...], **options)``.
         classes (Sequence[str]): All classes of the model, in label order.
         unseen (Sequence[str]): Classes that no request trains with; they
-            stay, and a published split leaves them out.
+            stay, and a published split of 100 classes leaves them out where
+            there are more than 100.
 
     Returns:
         list[Request]: The requests in order.
@@ -48,8 +49,11 @@ def parse_requests(requests, classes, unseen=()):
             the list is empty, no class would stay, or a type is wrong.
     """
     if isinstance(requests, str):
+        # Of the 1,000 classes of ImageNet, those that are shown may be 100;
+        # of 100 classes, those that are not shown keep their places.
+        seen = [c for c in classes if c not in unseen]
         requests = published_requests(requests,
-                                      [c for c in classes if c not in unseen])
+                                      classes if len(classes) == 100 else seen)
     if not isinstance(requests, (list, tuple)):
         raise ForgetError(
             'requests must be a list with the classes of each request or the '

@@ -126,12 +126,12 @@ def _reuse(subset_file, settings, candidates, img_ids):
         raise ForgetError(
             f'{subset_file} is no subset file ({err!r}); delete it to draw '
             'a new subset') from err
-    for key in settings:
-        if written.get(key) != settings[key]:
+    for key in {**settings, **written}:
+        was, now = written.get(key), settings.get(key)
+        if was != now:
             raise ForgetError(
-                f'{subset_file} was drawn with {key}={written.get(key)!r}, '
-                f'the config has {settings[key]!r}; restore the setting or '
-                'use another work-dir')
+                f'{subset_file} was drawn with {key}={was!r}, the config has '
+                f'{now!r}; restore the setting or use another work-dir')
     index_of = {img_id: i for i, img_id in enumerate(img_ids)}
     chosen = {}
     for stream, of_stream in ids.items():

@@ -12,6 +12,8 @@ from ..utils.errors import ForgetError
 
 # How many random candidates compete for each image of a few-shot set.
 _POOL_PER_SHOT = 16
+# Few-shot sets are drawn so often, at most, to find one without surplus.
+_DRAWS = 4
 
 
 def stratified_subset(labels_per_image, ratio, seed):
@@ -87,10 +89,13 @@ def random_subset(labels_per_image, ratio, seed):
 
 
 def few_shot_subset(labels_per_image, shots, seed, names=None):
-    """At least ``shots`` images of every class, and few more.
+    """``shots`` images of every class: exactly, or few more.
 
     Rare classes choose first, at random, and prefer images that serve other
-    classes in need and burden none that already has enough.
+    classes in need and burden none that already has enough. An image that
+    shows several classes counts for each, so that some may get more than
+    ``shots``; of several draws the tightest is taken. Where images show one
+    class each, as in classification, every draw is exact.
 
     Args:
         labels_per_image (list[set[int]]): Classes in each image.
@@ -115,6 +120,18 @@ def few_shot_subset(labels_per_image, shots, seed, names=None):
         raise ForgetError(
             f'shots={shots} is more than some classes have images: {listed}; '
             f'lower it to {min(few.values())} or use a ratio')
+    draws = []
+    for _ in range(_DRAWS):
+        draws.append(_draw_shots(labels_per_image, images_of, shots))
+        if not draws[-1][0]:
+            break
+        order = rng.permutation(len(labels_per_image)).tolist()
+        images_of = _images_of(labels_per_image, order)
+    return sorted(min(draws, key=lambda draw: draw[0])[1])
+
+
+def _draw_shots(labels_per_image, images_of, shots):
+    """How many images too many the classes get, and the chosen images."""
     chosen, count = set(), Counter()
     for c in sorted(images_of, key=lambda c: (len(images_of[c]), c)):
         free = [i for i in images_of[c] if i not in chosen]
@@ -126,7 +143,7 @@ def few_shot_subset(labels_per_image, shots, seed, names=None):
             pool.remove(best)
             chosen.add(best)
             count.update(labels_per_image[best])
-    return sorted(chosen)
+    return sum(count.values()) - shots * len(count), chosen
 
 
 def pooled_subset(labels_per_image, num, seed):
