@@ -31,6 +31,7 @@ def write_artefacts(runner, settings, request, folder, base_print, cost):
     report = group_report(model.groups, base, merged)
     report['history'] = runner.message_hub.get_info('group_history')
     report['method'] = settings.method_of(request)
+    report['ema'] = settings.ema_of(request) or None
     meta = _meta(request, settings, base_print, fingerprint(merged))
     compact = drop_zero_groups(adapter, {
         name: model.groups.keys(i)
@@ -58,13 +59,15 @@ def write_artefacts(runner, settings, request, folder, base_print, cost):
 
 
 def _meta(request, settings, base_print, merged_print):
-    return dict(
+    meta = dict(
         merged=True,
         request=request.index,
         classes=list(request.classes),
         forgotten=[*request.forgotten, *request.classes],
         base_fingerprint=base_print,
         merged_fingerprint=merged_print)
+    ema = settings.ema_of(request)
+    return dict(meta, ema=ema) if ema else meta
 
 
 def group_report(groups: LoRAGroups, base, merged):

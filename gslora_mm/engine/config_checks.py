@@ -2,10 +2,10 @@
 from ..utils import ForgetError
 from .data_config import plain_dataset
 
-_SECTIONS = ('forget', 'forget.data', 'forget.gallery',
-             'forget.gallery.dataset', 'forget.lora', 'forget.model', 'model',
-             'model.bbox_head', 'model.head', 'train_dataloader',
-             'train_dataloader.dataset', 'val_dataloader',
+_SECTIONS = ('forget', 'forget.data', 'forget.ema', 'forget.gallery',
+             'forget.gallery.dataset', 'forget.lora', 'forget.model',
+             'forget.prototypes', 'model', 'model.bbox_head', 'model.head',
+             'train_dataloader', 'train_dataloader.dataset', 'val_dataloader',
              'val_dataloader.dataset', 'train_cfg', 'optim_wrapper',
              'optim_wrapper.optimizer')
 _DATASETS = ('train_dataloader.dataset', 'val_dataloader.dataset',

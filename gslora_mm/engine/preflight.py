@@ -56,8 +56,9 @@ def check_requests(cfg, settings, requests, work_dir):
         work_dir (Path): Folder of the run; nothing is written there.
 
     Raises:
-        ForgetError: If the method, LoRA or the optimizer cannot be built, a
-            pipeline does not pack, or a data stream lacks a class.
+        ForgetError: If the method, LoRA or the optimizer cannot be built, the
+            head has no rows for prototypes, a pipeline does not pack, or a
+            data stream lacks a class.
     """
     if not requests:
         return
@@ -73,6 +74,8 @@ def check_requests(cfg, settings, requests, work_dir):
     model = _built('model', MODELS.build, runs[0].model)
     optim = _built('optim_wrapper', build_optim_wrapper, model,
                    runs[0].optim_wrapper.copy())
+    if settings.prototypes.get('source') == 'weight':
+        model.class_rows()
     if model.method.uses_lr:
         lora_lr(optim, model.groups)
     inner = None

@@ -5,6 +5,7 @@ from mmengine.config import Config
 
 from ..evaluation import class_sets_for_requests
 from ..utils import ForgetError
+from .prototype_settings import PROTOTYPES, needs_prototypes
 from .tasks import task_of
 
 _SEED_STRIDE = 101
@@ -43,6 +44,8 @@ def training_config(cfg, settings, request, work_dir, base, fingerprint):
                 'tta_pipeline', 'data_preprocessor'):
         run.pop(key, None)
     run.model = task_of(cfg).wrapped_model(cfg, settings, request)
+    if needs_prototypes(run.model.method):
+        run.model.method.prototypes = str(work_dir.parent / PROTOTYPES)
     run.train_dataloader = _train_dataloader(cfg, settings, request, work_dir,
                                              seed)
     run.train_cfg.pop('val_interval', None)
@@ -60,6 +63,7 @@ def training_config(cfg, settings, request, work_dir, base, fingerprint):
     run.custom_hooks = [
         *cfg.get('custom_hooks', []),
         dict(type='gslora_mm.EpochSeedHook', seed=seed),
+        dict(type='gslora_mm.CPUAttentionHook'),
         dict(type='gslora_mm.MethodHook'),
         dict(
             type='gslora_mm.LossGuardHook',
@@ -73,6 +77,9 @@ def training_config(cfg, settings, request, work_dir, base, fingerprint):
             type='gslora_mm.ProgressHook',
             title=f'request {request.index}/{len(settings.requests)}')
     ]
+    ema = settings.ema_of(request)
+    if ema:
+        run.custom_hooks.append(dict(type='gslora_mm.LoRAEMAHook', **ema))
     return run
 
 
@@ -82,6 +89,9 @@ def _train_dataloader(cfg, settings, request, work_dir, seed):
     batch = loader['batch_size']
     forget = data.pop('forget_per_batch', batch // 2)
     epoch_batches = data.pop('epoch_batches', None)
+    show_unseen = data.pop('show_unseen', False)
+    if settings.unseen and not show_unseen:
+        data['hidden'] = list(settings.unseen)
     if not 0 < forget < batch:
         raise ForgetError(
             f'a batch of {batch} with {forget} forget samples leaves a '

@@ -15,6 +15,7 @@ from .gallery_run import GALLERY
 from .gallery_run import REPORT as GALLERY_REPORT
 from .gallery_run import GalleryTest, request_gallery
 from .preflight import check_amp, check_base, check_requests, check_work_dir
+from .prototypes import prepare_prototypes
 from .request_run import is_trained, remove_leftovers, train_request
 from .run_record import lock_run, open_run
 from .settings import ForgetSettings
@@ -87,6 +88,7 @@ class ForgettingSequence:
     def _run(self):
         barrier()
         base_report = self._base_report()
+        self._prepare_prototypes()
         base, state, base_print = (self.cfg.load_from, self.base_state,
                                    self.base_print)
         before = base_report
@@ -126,6 +128,16 @@ class ForgettingSequence:
             barrier()
         return read_json(path)
 
+    def _prepare_prototypes(self):
+        """Prototypes of the original model, for requests still to train."""
+        untrained = [
+            self._lacks(self.work_dir / request.name / TRAINING)
+            for request in self.settings.requests
+        ]
+        if self.settings.prototypes and any(untrained):
+            prepare_prototypes(self.cfg, self.settings, self.base_state,
+                               self.base_print, self.work_dir)
+
     def _test_gallery(self, request, folder, state, source):
         """Identify by embedding, if the config asks for it."""
         if not self.settings.gallery:
@@ -157,11 +169,13 @@ class ForgettingSequence:
             self._write(path, report)
         report = read_json(path)
         if self._lacks(folder / METRICS):
+            ema = self.settings.ema_of(request)
             self._write(
                 folder / METRICS,
                 dict(
                     request=request.index,
                     classes=list(request.classes),
+                    **(dict(ema=ema) if ema else {}),
                     **request_metrics(base_report, before, report,
                                       request.index)))
         return report

@@ -1,23 +1,26 @@
 """The ``forget`` section of a config, read and checked."""
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
+from ..datasets.class_orders import published_unseen
 from ..datasets.requests import parse_requests
 from ..lora.groups import GROUPINGS
 from ..utils import ForgetError
 from .config_checks import check_number, check_types
+from .ema_settings import EMA_KEYS, read_ema
+from .prototype_settings import PROTOTYPE_KEYS, read_prototypes
 from .tasks import TASKS, task_of
 
 _KEYS = ('requests', 'unseen', 'lora', 'group', 'method', 'model', 'data',
-         'gallery', 'max_loss')
+         'gallery', 'max_loss', 'ema', 'prototypes')
 _GALLERY_KEYS = ('dataset', 'far')
 _FAR = 1e-3
 _DATA_KEYS = ('ratio', 'shots', 'shots_per_class', 'stratified', 'count_crowd',
-              'forget_per_batch', 'epoch_batches')
+              'show_unseen', 'forget_per_batch', 'epoch_batches')
 _LORA_KEYS = ('rank', 'alpha', 'position', 'include', 'exclude')
 # What may differ between a run and its continuation.
 _FREE_KEYS = ('work_dir', 'launcher', 'resume', 'log_level', 'env_cfg',
@@ -80,6 +83,10 @@ class ForgetSettings:
         gallery (dict): ``far`` and perhaps ``dataset`` of the gallery test;
             empty without one.
         max_loss (float): Limit of the loss guard.
+        ema (list[dict]): Average of the LoRA weights of each request; see
+            :func:`~.ema_settings.read_ema`.
+        prototypes (dict): How prototypes are made; empty if the method uses
+            none. See :func:`~.prototype_settings.read_prototypes`.
     """
 
     requests: list
@@ -90,6 +97,8 @@ class ForgetSettings:
     data: dict
     gallery: dict
     max_loss: float = 1e4
+    ema: list = field(default_factory=list)
+    prototypes: dict = field(default_factory=dict)
 
     @classmethod
     def from_config(cls, cfg):
@@ -108,7 +117,7 @@ class ForgetSettings:
         task = task_of(cfg)
         section = _checked_section(cfg.forget, task)
         classes = task.class_names(cfg)
-        unseen = tuple(section.get('unseen', ()))
+        unseen = tuple(_unseen(section.get('unseen', ()), classes))
         requests = parse_requests(section['requests'], classes, unseen)
         _check_schedules(requests)
         _check_method(section['method'], len(requests))
@@ -116,13 +125,23 @@ class ForgetSettings:
             section.get('model', {}),
             lora=section.get('lora', {}),
             group=section.get('group', 'block'))
-        return cls(requests, classes, unseen, model, section['method'],
-                   section.get('data', {}), _gallery(section),
-                   section.get('max_loss', 1e4))
+        epochs = (cfg.get('train_cfg') or {}).get('max_epochs')
+        ema = read_ema(section.get('ema'), requests, epochs)
+        settings = cls(requests, classes, unseen, model, section['method'],
+                       section.get('data', {}), _gallery(section),
+                       section.get('max_loss', 1e4), ema)
+        settings.prototypes = read_prototypes(
+            section.get('prototypes'), list(map(settings.method_of, requests)),
+            task)
+        return settings
 
     def seen(self, names):
         """list[str]: Those of some class names that training may show."""
         return [name for name in names if name not in self.unseen]
+
+    def ema_of(self, request):
+        """Arguments of one request's LoRAEMAHook; empty without one."""
+        return self.ema[request.index - 1] if self.ema else {}
 
     def method_of(self, request):
         """Method config of one request: its own value, or the one for all."""
@@ -144,7 +163,8 @@ def _checked_section(section, task):
     section = _plain(ConfigDict(section))
     _refuse_unknown('forget', section, _KEYS)
     for key, known in (('data', _DATA_KEYS), ('lora', _LORA_KEYS),
-                       ('model', task.model_keys), ('gallery', _GALLERY_KEYS)):
+                       ('model', task.model_keys), ('gallery', _GALLERY_KEYS),
+                       ('ema', EMA_KEYS), ('prototypes', PROTOTYPE_KEYS)):
         _refuse_unknown(f'forget.{key}', section.get(key) or {}, known)
     if section.get('gallery') is not None and not task.has_embeddings:
         raise ForgetError('forget.gallery identifies by the embedding of a '
@@ -155,10 +175,17 @@ def _checked_section(section, task):
     for key in ('requests', 'method'):
         if key not in section:
             raise ForgetError(f'forget.{key} is missing in the config')
-    if not isinstance(section.get('unseen', []), list):
+    if not isinstance(section.get('unseen', []), (list, str)):
         raise ForgetError(f'forget.unseen is {section["unseen"]!r}; it must '
-                          'be a list of class names')
+                          'be a list of class names or the name of a '
+                          'published choice')
     return section
+
+
+def _unseen(given, classes):
+    """Names of the unseen classes, of a published choice as well."""
+    return published_unseen(given, classes) if isinstance(given,
+                                                          str) else given
 
 
 def _gallery(section):

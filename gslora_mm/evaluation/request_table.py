@@ -6,6 +6,9 @@ from ..utils.errors import ForgetError
 from .h_mean import h_mean
 from .measure import ALL, DETECTION, measure_of
 
+# Parts of a row that are a dict of values.
+_SECTIONS = ('gallery', 'ema')
+
 SETS = dict(f='forget', r='retain', o='old', m='unseen')
 
 
@@ -164,7 +167,8 @@ def to_csv_rows(rows):
     Returns:
         list[dict]: ``request``, ``classes`` (joined by ', '), ``protocol``,
         all metrics that are one number, what else the row holds, and the
-        numbers of its ``gallery`` as ``gallery_{name}``.
+        values of its ``gallery`` and ``ema`` as ``gallery_{name}`` and
+        ``ema_{name}``.
     """
     measure = measure_of(rows[0]) if rows else DETECTION
     flat = []
@@ -172,10 +176,11 @@ def to_csv_rows(rows):
         cost = {
             k: v
             for k, v in row.items()
-            if k not in ('request', 'classes', 'gallery', *measure.protocols)
+            if k not in ('request', 'classes', *_SECTIONS, *measure.protocols)
         }
-        cost.update((f'gallery_{k}', v)
-                    for k, v in _plain(row.get('gallery') or {}).items())
+        for section in _SECTIONS:
+            cost.update((f'{section}_{k}', v)
+                        for k, v in _plain(row.get(section) or {}).items())
         for protocol in measure.protocols_of(row):
             flat.append(
                 dict(

@@ -1,4 +1,7 @@
 """What every forgetting method offers."""
+import math
+
+from ..utils import ForgetError
 
 
 class ForgettingMethod:
@@ -11,9 +14,16 @@ class ForgettingMethod:
 
     Attributes:
         uses_lr (bool): Whether :meth:`after_step` needs the learning rate.
+        needs_features (bool): Whether :meth:`losses` looks at the
+            ``features`` of the streams, which are left out otherwise.
+        needs_prototypes (bool): Whether the engine shall compute the
+            prototypes of the original model and hand their file to every
+            request as the argument ``prototypes``.
     """
 
     uses_lr = True
+    needs_features = False
+    needs_prototypes = False
 
     def default_bound(self, bound):
         """Called once, with a bound for the forget loss of this model.
@@ -53,3 +63,23 @@ class ForgettingMethod:
             lr (float | None): Learning rate of the LoRA parameters; None
                 unless ``uses_lr``.
         """
+
+
+def check_numbers(owner, numbers, optional=()):
+    """Check the numbers among the arguments of a method.
+
+    Args:
+        owner (str): Name of the method.
+        numbers (dict): Values by name.
+        optional (Container[str]): Those that may be None.
+
+    Raises:
+        ForgetError: At the first that is no finite number >= 0.
+    """
+    for name, value in numbers.items():
+        if value is None and name in optional:
+            continue
+        if isinstance(value, bool) or not isinstance(
+                value, (int, float)) or not 0 <= value < math.inf:
+            raise ForgetError(
+                f'{name} of {owner} must be a number >= 0, not {value!r}')

@@ -6,7 +6,7 @@ from mmengine.dist import get_world_size
 
 from ..registry import METHODS
 from ..utils import ForgetError
-from .base import ForgettingMethod
+from .base import ForgettingMethod, check_numbers
 
 MODES = ('proximal', 'subgradient')
 # Of the published COCO runs.
@@ -71,24 +71,20 @@ class GSLoRA(ForgettingMethod):
                  late_beta=None,
                  late_start=0,
                  sparsity_end=None):
-        numbers = dict(
-            beta=beta,
-            late_start=late_start,
-            alpha=alpha,
-            sparsity_start=sparsity_start)
-        numbers.update({
-            key: value
-            for key, value in dict(
-                late_beta=late_beta, bound=bound,
-                sparsity_end=sparsity_end).items() if value is not None
-        })
-        for name, value in numbers.items():
-            if isinstance(value, bool) or not isinstance(
-                    value, (int, float)) or not 0 <= value < math.inf:
-                raise ForgetError(
-                    f'{name} of GSLoRA must be a number >= 0, not {value!r}')
+        owner = type(self).__name__
+        check_numbers(
+            owner,
+            dict(
+                beta=beta,
+                late_start=late_start,
+                alpha=alpha,
+                sparsity_start=sparsity_start,
+                late_beta=late_beta,
+                bound=bound,
+                sparsity_end=sparsity_end),
+            optional=('late_beta', 'bound', 'sparsity_end'))
         if mode not in MODES:
-            raise ForgetError(f'mode of GSLoRA must be one of '
+            raise ForgetError(f'mode of {owner} must be one of '
                               f'{", ".join(MODES)}, not {mode!r}')
         self.beta, self.alpha = beta, alpha
         self.betas = beta, beta if late_beta is None else late_beta
@@ -101,7 +97,7 @@ class GSLoRA(ForgettingMethod):
         self.sparsity_end = math.inf if sparsity_end is None else sparsity_end
         if self.sparsity_end <= sparsity_start:
             raise ForgetError(
-                f'sparsity_end={sparsity_end} of GSLoRA must come after '
+                f'sparsity_end={sparsity_end} of {owner} must come after '
                 f'sparsity_start={sparsity_start}')
         self.sparsity_on, self.sparsity_over = sparsity_start == 0, False
 

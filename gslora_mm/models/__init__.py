@@ -4,10 +4,10 @@ from .detr_forgetting import DetrForgettingMixin, matched_classification
 from .forgetting_classifier import forgetting_classifier
 from .forgetting_detector import forgetting_detector
 from .forgetting_mixin import ForgettingMixin
-from .stream_loss import STREAMS, StreamLoss
+from .stream_loss import STREAMS, StreamFeatures, StreamLoss
 
 __all__ = [
     'ClassifierForgettingMixin', 'CosFaceClsHead', 'DetrForgettingMixin',
-    'ForgettingMixin', 'STREAMS', 'StreamLoss', 'forgetting_classifier',
-    'forgetting_detector', 'matched_classification'
+    'ForgettingMixin', 'STREAMS', 'StreamFeatures', 'StreamLoss',
+    'forgetting_classifier', 'forgetting_detector', 'matched_classification'
 ]

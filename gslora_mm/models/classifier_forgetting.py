@@ -4,8 +4,9 @@ from contextlib import contextmanager
 import torch
 
 from ..utils import ForgetError
+from .forgetting_features import class_rows, embeddings_of, head_logits
 from .forgetting_mixin import ForgettingMixin
-from .stream_loss import StreamLoss
+from .stream_loss import StreamFeatures, StreamLoss
 
 # BND of the published face runs, for cosine heads of scale 64.
 _COSINE_BOUND, _COSINE_SCALE = 105., 64.
@@ -72,7 +73,25 @@ class ClassifierForgettingMixin(ForgettingMixin):
         if per_sample:
             # Binary cross-entropy has one value for each class.
             losses = [v.reshape(len(index), -1).sum(1) for v in losses]
-        return StreamLoss(losses)
+        terms = StreamLoss(losses)
+        if self.method.needs_features:
+            terms.features = self._features(predictions, chosen)
+        return terms
+
+    def _features(self, predictions, samples):
+        """See :meth:`ForgettingMixin._features`."""
+        embeddings = embeddings_of(self.head, predictions)
+        labels = torch.cat([s.gt_label for s in samples])
+        return StreamFeatures(embeddings, self.classify(embeddings),
+                              labels.to(embeddings.device))
+
+    def class_rows(self):
+        """See :meth:`ForgettingMixin.class_rows`."""
+        return class_rows(self.head)
+
+    def classify(self, embeddings):
+        """See :meth:`ForgettingMixin.classify`."""
+        return head_logits(self.head, embeddings)
 
 
 @contextmanager

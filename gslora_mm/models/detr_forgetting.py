@@ -4,8 +4,9 @@ from mmdet.models.dense_heads import DINOHead
 from mmdet.utils import reduce_mean
 from mmengine.dist import get_world_size
 
+from .forgetting_features import last_classifier, matched_once
 from .forgetting_mixin import ForgettingMixin
-from .stream_loss import StreamLoss
+from .stream_loss import StreamFeatures, StreamLoss
 
 
 class DetrForgettingMixin(ForgettingMixin):
@@ -31,8 +32,9 @@ class DetrForgettingMixin(ForgettingMixin):
 
         Returns:
             dict: ``scores`` (L, B, Q, C) and ``boxes`` (L, B, Q, 4) of the
-            supervised decoder layers, and what else the detector gives its
-            loss (encoder proposals, denoising queries).
+            supervised decoder layers, ``queries`` (B, Q, D) of the last one,
+            and what else the detector gives its loss (encoder proposals,
+            denoising queries).
         """
         features = self.extract_feat(inputs)
         # Encoder proposals and denoising queries are made for auxiliary
@@ -50,9 +52,10 @@ class DetrForgettingMixin(ForgettingMixin):
                 for k in ('hidden_states', 'references') if k in outputs
             }
             scores, boxes = self.bbox_head(**decoded)
+        queries = decoded['hidden_states'][-1]
         if not self.aux_loss:
-            return dict(scores=scores[-1:], boxes=boxes[-1:])
-        return dict(scores=scores, boxes=boxes, **outputs)
+            return dict(scores=scores[-1:], boxes=boxes[-1:], queries=queries)
+        return dict(scores=scores, boxes=boxes, queries=queries, **outputs)
 
     @staticmethod
     def _take_images(predictions, index):
@@ -79,9 +82,39 @@ class DetrForgettingMixin(ForgettingMixin):
         supervise = (
             self._all_layers_terms
             if self.aux_loss else self._last_layer_terms)
-        with torch.autocast(predictions['scores'].device.type, enabled=False):
+        with torch.autocast(
+                predictions['scores'].device.type,
+                enabled=False), matched_once(self.bbox_head):
             terms = supervise(predictions, gt, metas, stream)
+            if index and self.method.needs_features:
+                terms.features = self._features(predictions, chosen)
         return terms if index else None
+
+    def _features(self, predictions, samples):
+        """See :meth:`ForgettingMixin._features`."""
+        # Denoising queries come first and are matched to nothing.
+        skip = (predictions.get('dn_meta') or {}).get('num_denoising_queries',
+                                                      0)
+        scores, boxes, queries = (
+            value[:, skip:]
+            for value in (predictions['scores'][-1], predictions['boxes'][-1],
+                          predictions['queries']))
+        labels = torch.cat(
+            self.bbox_head.get_targets(
+                list(scores), list(boxes), [s.gt_instances for s in samples],
+                [s.metainfo for s in samples])[0])
+        matched = labels < self.bbox_head.num_classes
+        return StreamFeatures(
+            queries.flatten(0, 1)[matched],
+            scores.flatten(0, 1)[matched], labels[matched])
+
+    def class_rows(self):
+        """See :meth:`ForgettingMixin.class_rows`."""
+        return last_classifier(self).weight[:self.bbox_head.num_classes]
+
+    def classify(self, embeddings):
+        """See :meth:`ForgettingMixin.classify`."""
+        return last_classifier(self)(embeddings)
 
     def _last_layer_terms(self, predictions, gt, metas, stream):
         head = self.bbox_head

@@ -89,6 +89,34 @@ class ForgettingMixin:
         return self.method.losses(terms['forget'], terms['retain'],
                                   self.groups)
 
+    def features(self, inputs, samples):
+        """What the last layer of the head sees of some images.
+
+        Args:
+            inputs (Tensor): Images of shape (B, 3, H, W).
+            samples (list[BaseDataElement]): Their samples, with labels.
+
+        Returns:
+            StreamFeatures: Of every image of a classifier, of every matched
+            object of a detector.
+
+        Raises:
+            ForgetError: If the head gives no embedding.
+        """
+        return self._features(self._predictions(inputs, samples), samples)
+
+    def class_rows(self):
+        """Tensor: Rows of the last layer, one per class, shape (C, D).
+
+        Raises:
+            ForgetError: If the head has none.
+        """
+        raise NotImplementedError
+
+    def classify(self, embeddings):
+        """What the last layer makes of embeddings (N, D); shape (N, C)."""
+        raise NotImplementedError
+
     def _fused_terms(self, inputs, samples, index):
         predictions = self._predictions(inputs, samples)
         return {
@@ -144,6 +172,10 @@ class ForgettingMixin:
     @staticmethod
     def _take_images(predictions, index):
         """Slice predictions along the batch."""
+        raise NotImplementedError
+
+    def _features(self, predictions, samples):
+        """StreamFeatures of these very images; see :meth:`features`."""
         raise NotImplementedError
 
     def _terms(self, predictions, samples, index, stream):

@@ -1,10 +1,26 @@
 """Loss terms of one data stream, as the forgetting methods see them."""
 from dataclasses import dataclass, field
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from torch import Tensor
 
 STREAMS = ('forget', 'retain')
+
+
+@dataclass
+class StreamFeatures:
+    """What the last layer of the head sees, of a stream or a batch.
+
+    Args:
+        embeddings (Tensor): One for each labelled image of a classifier, for
+            each matched object of a detector; shape (N, D).
+        logits (Tensor): What the last layer makes of them, shape (N, C).
+        labels (Tensor): Their classes, shape (N, ).
+    """
+
+    embeddings: Tensor
+    logits: Tensor
+    labels: Tensor
 
 
 @dataclass
@@ -17,10 +33,13 @@ class StreamLoss:
             scalar, or a value for each image, of shape (N, ).
         others (dict[str, Tensor]): Every other weighted term, e.g. ``bbox``
             and ``iou`` of a detector; scalars.
+        features (StreamFeatures, optional): Embeddings behind the terms,
+            where the method needs them.
     """
 
     classification: List[Tensor]
     others: Dict[str, Tensor] = field(default_factory=dict)
+    features: Optional[StreamFeatures] = None
 
     def __post_init__(self):
         # Some losses of mmdet have the shape (1, ).

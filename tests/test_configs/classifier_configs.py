@@ -15,23 +15,28 @@ CIFAR = [
 HUNDRED = [f'n{place:02d}' for place in range(100)]
 # Folders that stand in for the data; None: the data set knows its classes.
 FOLDERS = {
-    'gslora/facevit_casia100_forget': HUNDRED,
-    'gslora/facevit_casia100_forget_10': HUNDRED,
-    'gslora/facevit_casia100_forget_5': HUNDRED,
-    'gslora/facevit_casia100_forget_50': HUNDRED,
-    'gslora/facevit_casia100_forget_90': HUNDRED,
-    'gslora/facevit_casia100_forget_proximal': HUNDRED,
-    'gslora/vit-b_in100_forget': HUNDRED,
-    'gslora/vit-b_in100_forget_proximal': HUNDRED,
-    'gslora/vit-b_in1k_forget': None,
-    'gslora/vit_cifar10_forget': CIFAR,
-    'gslora/vit_faces_forget': PEOPLE,
-    'gslora/vit_shapes_forget': None,
     'pretrain/facevit_casia100': HUNDRED,
     'pretrain/vit_cifar10': CIFAR,
     'pretrain/vit_faces': PEOPLE,
     'pretrain/vit_shapes': None
 }
+_SETTINGS = ('', '_4shot', '_missing')
+# Settings of each model; every one with GS-LoRA and with GS-LoRA++.
+_FORGET = {
+    'facevit_casia100': (HUNDRED, (*_SETTINGS, '_5', '_10', '_10_2shot', '_50',
+                                   '_90', '_proximal')),
+    'vit-b_in100': (HUNDRED, ('', '_proximal')),
+    'vit-b_in1k': (None, ('', )),
+    'vit_cifar10': (CIFAR, ('', )),
+    'vit_faces': (PEOPLE, _SETTINGS),
+    'vit_shapes': (None, _SETTINGS),
+}
+for _model, (_names, _settings) in _FORGET.items():
+    FOLDERS.update({
+        f'gslora/{_model}_forget{setting}{method}': _names
+        for setting in _settings
+        for method in ('', '_pp')
+    })
 FORGET = [name for name in FOLDERS if name.startswith('gslora/')]
 
 

@@ -1,10 +1,12 @@
 from .base_weights_hook import BaseWeightsHook
+from .cpu_attention_hook import CPUAttentionHook
 from .epoch_seed_hook import EpochSeedHook
+from .lora_ema_hook import LoRAEMAHook
 from .loss_guard_hook import LossGuardHook
 from .method_hook import MethodHook, lora_lr
 from .progress_hook import ProgressHook
 
 __all__ = [
-    'BaseWeightsHook', 'EpochSeedHook', 'LossGuardHook', 'MethodHook',
-    'ProgressHook', 'lora_lr'
+    'BaseWeightsHook', 'CPUAttentionHook', 'EpochSeedHook', 'LoRAEMAHook',
+    'LossGuardHook', 'MethodHook', 'ProgressHook', 'lora_lr'
 ]

@@ -22,6 +22,14 @@ class Classification(Task):
     has_embeddings = True
     model_keys = ('dropout', 'streams', 'per_sample', 'forget_margin',
                   'forget_target')
+    # As in the published code, whose own is never applied.
+    prototype_augment = [
+        dict(
+            type='mmpretrain.RandAugment',
+            policies='timm_increasing',
+            num_policies=2,
+            magnitude_level=5)
+    ]
     example = 'configs/gslora/vit_shapes_forget.py'
 
     def _named_classes(self, data, kind):

@@ -13,6 +13,8 @@ class Detection(Task):
     head = 'bbox_head'
     wrapper, wraps = 'gslora_mm.ForgettingDetector', 'detector'
     model_keys = ('aux_loss', 'dropout', 'streams', 'forget_queries')
+    # As published: what a query is compared with.
+    prototype_source = 'weight'
     example = 'configs/gslora/ddetr_shapes_forget.py'
 
     def check_split(self, key, data, kind, classes, may_lack):
@@ -32,6 +34,21 @@ class Detection(Task):
                 f'section, as in --cfg-options {key}.data_prefix.img=FOLDER')
         folder = osp.join(data.get('data_root') or '', prefix.get('img', ''))
         check_coco(path, folder, classes)
+
+    def prototype_pipeline(self, cfg, classes):
+        """Boxes follow the image; see :meth:`Task.prototype_pipeline`.
+
+        The pipelines of an evaluation load boxes behind the last change of
+        the image, if at all: they are not for the network there.
+        """
+        steps = [
+            step for step in super().prototype_pipeline(cfg, classes)
+            if not str(step['type']).endswith('LoadAnnotations')
+        ]
+        return [
+            steps[0],
+            dict(type='mmdet.LoadAnnotations', with_bbox=True), *steps[1:]
+        ]
 
     def evaluator(self, cfg, class_sets):
         """AP of the class sets; see :meth:`Task.evaluator`."""

@@ -17,12 +17,16 @@ class Task:
         wraps (str): Its argument for the plain model.
         model_keys (tuple[str]): Options of ``forget.model``.
         has_embeddings (bool): Whether the gallery test is for it.
+        prototype_source (str): Where its prototypes come from by default.
+        prototype_augment (list[dict] | None): Transforms that make augmented
+            copies for them by default.
         example (str): A config of this repository to learn from.
     """
 
     head = wrapper = wraps = example = None
     model_keys = ()
     has_embeddings = False
+    prototype_source, prototype_augment = 'mean', None
 
     def class_names(self, cfg):
         """Class names of the data, in the order of the model's labels.
@@ -141,6 +145,19 @@ class Task:
     def evaluation_data(self, cfg, classes):
         """The data loader config of an evaluation."""
         return copy.deepcopy(cfg.val_dataloader.to_dict())
+
+    def prototype_pipeline(self, cfg, classes):
+        """Transforms of training images without anything random.
+
+        Args:
+            cfg (Config): The whole config.
+            classes (tuple[str]): Class names of the model.
+
+        Returns:
+            list[dict]: Those of the evaluation, with labels.
+        """
+        loader = self.evaluation_data(cfg, classes)
+        return list(plain_dataset(loader['dataset'])['pipeline'])
 
     def evaluator(self, cfg, class_sets):
         """Config of the metric that measures some class sets in one pass.

@@ -1,0 +1,73 @@
+"""Class prototypes and the file that they are kept in."""
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ..utils import ForgetError, atomic_path
+
+_KEY = 'gslora_mm_prototypes'
+_CURE = 'remove it and start again with --resume to compute it anew'
+
+
+@dataclass
+class Prototypes:
+    """One embedding for every class of a model.
+
+    Args:
+        embeddings (Tensor): Shape (C, D); zeros where there is none.
+        logits (Tensor): What the head makes of them, shape (C, C').
+        counts (Tensor): How many embeddings each is the mean of, shape
+            (C, ); 0 where there is no prototype.
+    """
+
+    embeddings: Tensor
+    logits: Tensor
+    counts: Tensor
+
+    def to(self, device):
+        """Prototypes: The same on a device."""
+        return Prototypes(*(v.to(device) for v in vars(self).values()))
+
+    def save(self, path, metadata):
+        """Write them, whole or not at all.
+
+        Args:
+            path (str | Path): A safetensors file.
+            metadata (dict): What JSON can hold: of which model and data.
+        """
+        tensors = {
+            key: value.detach().cpu().clone().contiguous()
+            for key, value in vars(self).items()
+        }
+        with atomic_path(path) as partial:
+            partial.write_bytes(
+                save(tensors, metadata={_KEY: json.dumps(metadata)}))
+
+
+def load_prototypes(path):
+    """Read what :meth:`Prototypes.save` wrote.
+
+    Args:
+        path (str | Path): The file.
+
+    Returns:
+        tuple[Prototypes, dict]: CPU tensors, and the metadata.
+
+    Raises:
+        ForgetError: If the file is missing, damaged or something else.
+    """
+    if not Path(path).is_file():
+        raise ForgetError(f'the prototypes {path} are gone; start the run '
+                          'again with --resume to compute them anew')
+    try:
+        with safe_open(str(path), framework='pt', device='cpu') as file:
+            metadata = json.loads((file.metadata() or {})[_KEY])
+            found = {k: file.get_tensor(k).clone() for k in file.keys()}
+        return Prototypes(**found), metadata
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as err:
+        raise ForgetError(
+            f'{path} is no file of prototypes, or damaged; {_CURE}') from err
