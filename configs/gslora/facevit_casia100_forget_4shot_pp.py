@@ -1,0 +1,9 @@
+# GS-LoRA++ with four images of every person, as in the authors' script: the
+# retain half of the prototype term is off (prototype_retain=0).
+_base_ = './facevit_casia100_forget_4shot.py'
+forget = dict(
+    method=dict(
+        type='GSLoRAPlusPlus',
+        prototype_forget=[.015, .06, .025, .012],
+        prototype_retain=0.,
+        prototype_bound=50.))

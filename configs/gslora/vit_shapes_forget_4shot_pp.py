@@ -1,0 +1,5 @@
+# Four images of every class, with prototypes; see ./vit_shapes_forget_pp.py.
+_base_ = './vit_shapes_forget_4shot.py'
+forget = dict(
+    method=dict(
+        type='GSLoRAPlusPlus', prototype_forget=.01, prototype_retain=.01))
