@@ -13,6 +13,7 @@ _COSINE_BOUND, _COSINE_SCALE = 105., 64.
 _LINEAR_BOUND = 14.
 # exp(-200) is zero in single precision.
 _FAR_BELOW = 200.
+_ALTERING = 'forget.model.forget_margin, forget_target and retain_margin'
 
 
 class ClassifierForgettingMixin(ForgettingMixin):
@@ -34,16 +35,24 @@ class ClassifierForgettingMixin(ForgettingMixin):
                                                      _COSINE_SCALE)
         return bound + self.forget_margin
 
-    @property
-    def _alters_logits(self):
-        return self.forget_margin or len(self.forgotten)
+    def _alters(self, stream):
+        """Whether the loss of a stream sees other logits than the head's."""
+        if stream == 'retain':
+            return self.retain_margin > 0
+        return self.forget_margin > 0 or self.forget_target == 'forgotten'
 
-    def _seen_logits(self, logits, labels):
-        """The logits that the loss of the forget stream sees."""
-        if len(self.forgotten):
+    def _forget_logits(self, logits, labels):
+        """What the loss of the forget stream sees."""
+        if self.forget_target == 'forgotten':
             logits = pooled_logits(logits, labels, self.forgotten)
         own = torch.nn.functional.one_hot(labels, logits.shape[1])
         return logits - self.forget_margin * own.to(logits.dtype)
+
+    def _retain_logits(self, logits, labels):
+        """What the loss of the retain stream sees."""
+        rise = logits.new_zeros(logits.shape[1])
+        rise[self.forgotten] = self.retain_margin
+        return logits + rise
 
     def _predictions(self, inputs, samples):
         """Features of some images, as the head takes them."""
@@ -65,9 +74,10 @@ class ClassifierForgettingMixin(ForgettingMixin):
         chosen = [samples[i] for i in index]
         forgets = stream == 'forget'
         per_sample = self.per_sample and forgets
-        seen = self._seen_logits if forgets and self._alters_logits else None
-        with _unreduced(self.head,
-                        per_sample), _altered(self.head, seen, chosen):
+        rule = self._forget_logits if forgets else self._retain_logits
+        altered = _altered(self.head, rule if self._alters(stream) else None,
+                           chosen)
+        with _unreduced(self.head, per_sample), altered:
             losses = self.head.loss(predictions, chosen)
         losses = [v for k, v in losses.items() if 'loss' in k]
         if per_sample:
@@ -131,9 +141,8 @@ def _altered(head, rule, samples):
         seen.append(True)
         if not isinstance(logits, torch.Tensor):
             raise ForgetError(
-                'forget.model.forget_margin and forget_target do not go with '
-                f'the head {type(head).__name__}, which has several outputs; '
-                'remove them')
+                f'{_ALTERING} do not go with the head {type(head).__name__}, '
+                'which has several outputs; remove them')
         labels = torch.cat([s.gt_label for s in samples]).to(logits.device)
         return rule(logits, labels)
 
@@ -145,9 +154,8 @@ def _altered(head, rule, samples):
             handle.remove()
     if handle and not seen:
         raise ForgetError(
-            'forget.model.forget_margin and forget_target do not go with the '
-            f'head {type(head).__name__}, whose loss passes its forward by; '
-            'remove them')
+            f'{_ALTERING} do not go with the head {type(head).__name__}, '
+            'whose loss passes its forward by; remove them')
 
 
 def pooled_logits(logits, labels, forgotten):

@@ -33,6 +33,7 @@ def forgetting_classifier(classifier,
                           per_sample=False,
                           forget_margin=0.,
                           forget_target='class',
+                          retain_margin=0.,
                           forgotten=()):
     """Build an mmpretrain classifier that forgets classes.
 
@@ -69,6 +70,11 @@ def forgetting_classifier(classifier,
             ``'forgotten'``, that of all classes forgotten so far, so that
             an image does not leave one forgotten class for another, whose
             own request may long be over.
+        retain_margin (float): Raise the logits of all classes forgotten so
+            far by this on the retain images, so that those must lie far from
+            them. It keeps the forgotten of earlier requests forgotten without
+            an image of theirs: what the features still hold of them is led
+            elsewhere. Defaults to 0.
         forgotten (Sequence[int]): Labels of all classes forgotten so far,
             those of this request included. The engine fills them in.
 
@@ -85,10 +91,14 @@ def forgetting_classifier(classifier,
     if forget_target not in TARGETS:
         raise ForgetError(f'forget_target must be one of {", ".join(TARGETS)},'
                           f' not {forget_target!r}')
-    if isinstance(forget_margin, bool) or not isinstance(
-            forget_margin, (int, float)) or not 0 <= forget_margin < math.inf:
-        raise ForgetError('forget_margin must be a number >= 0, not '
-                          f'{forget_margin!r}')
+    for name, margin in (('forget_margin', forget_margin), ('retain_margin',
+                                                            retain_margin)):
+        if isinstance(margin, bool) or not isinstance(
+                margin, (int, float)) or not 0 <= margin < math.inf:
+            raise ForgetError(f'{name} must be a number >= 0, not {margin!r}')
+    if not forgotten and (retain_margin or forget_target == 'forgotten'):
+        raise ForgetError('forget_target and retain_margin need the labels of '
+                          'all forgotten classes, forgotten=[...]')
     plain, cfg, scope = plain_class(classifier, 'mmpretrain')
     with DefaultScope.overwrite_default_scope(scope):
         model = _forgetting_class(plain)(**cfg)
@@ -99,7 +109,8 @@ def forgetting_classifier(classifier,
             f'the head of {plain.__name__} ({type(head).__name__}) is not a '
             'single-label head derived from mmpretrain ClsHead')
     model.per_sample, model.forget_margin = per_sample, forget_margin
-    model.forgotten = _forget_set(forget_target, forgotten)
+    model.forget_target, model.retain_margin = forget_target, retain_margin
+    model.forgotten = [int(label) for label in forgotten]
     set_up(model, lora, method, group, dropout, streams)
     bound = getattr(model.method, 'bound', math.inf)
     if forget_margin and bound <= forget_margin:
@@ -108,13 +119,3 @@ def forgetting_classifier(classifier,
             f'forget_margin={forget_margin:g}, which every loss holds: '
             'nothing would be forgotten; raise the bound or remove it')
     return model
-
-
-def _forget_set(target, forgotten):
-    """Labels that the forget loss pools; none for the published loss."""
-    if target == 'class':
-        return []
-    if not forgotten:
-        raise ForgetError("forget_target='forgotten' needs the labels of all "
-                          'forgotten classes, forgotten=[...]')
-    return [int(label) for label in forgotten]

@@ -1,4 +1,4 @@
-"""Pooling the forgotten classes, written out in numpy."""
+"""Losses that know all forgotten classes, written out in numpy."""
 import numpy as np
 import pytest
 import torch
@@ -19,7 +19,12 @@ def case(request):
     gone = sorted({int(s.gt_label) for s in _forget()[1]})
     spare = next(c for c in range(NUM_CLASSES) if c not in gone)
     yield model, [*gone, spare]
-    model.forget_margin, model.forgotten = 0., []
+    _plain(model)
+
+
+def _plain(model):
+    model.forget_margin = model.retain_margin = 0.
+    model.forget_target, model.forgotten = 'class', []
 
 
 def _forget():
@@ -43,9 +48,9 @@ def test_loss_is_that_of_the_summed_probability():
     gone = sorted({int(s.gt_label) for s in _forget()[1]} | {0, 3})
     expected = -np.log(_forgotten_probability(_logits(model), gone)).mean()
     plain = model.loss(*batch())
-    model.forgotten = gone
+    model.forget_target, model.forgotten = 'forgotten', gone
     found = model.loss(*batch())
-    model.forgotten = []
+    _plain(model)
     assert float(found['forget/cls']) == pytest.approx(expected, rel=1e-5)
     assert float(found['forget/cls']) < float(plain['forget/cls'])
     torch.testing.assert_close(found['retain/cls'], plain['retain/cls'])
@@ -80,7 +85,8 @@ def test_margins_lie_on_the_pooled_logit(case):
     top = logits[:, gone].max(1, keepdims=True)
     pooled = np.log(np.exp(logits[:, gone] - top).sum(1)) + top[:, 0]
     rule = getattr(type(model.head), 'logit_margin', None)
-    model.forget_margin, model.forgotten = MARGIN, gone
+    model.forget_margin = MARGIN
+    model.forget_target, model.forgotten = 'forgotten', gone
     margin = MARGIN + (
         rule(model.head.s, model.head.m) if rule else 0)
     others = np.delete(logits, gone, 1)
@@ -96,14 +102,42 @@ def test_margins_lie_on_the_pooled_logit(case):
 
 def test_label_smoothing_stays_finite(case):
     model, gone = case
-    model.forgotten = gone
+    model.forget_target, model.forgotten = 'forgotten', gone
     losses = model.loss(*batch())
     assert all(torch.isfinite(v).all() for v in losses.values())
 
 
+@pytest.mark.parametrize('variant', ['swin', 'cosface'])
+def test_retained_images_keep_away_from_the_forgotten(variant):
+    model = make_pair(variant).wrapped
+    randomise_lora(model)
+    inputs, samples = of_stream(*batch(), 'retain')
+    labels = np.array([int(s.gt_label) for s in samples])
+    gone = [c for c in range(NUM_CLASSES) if c not in labels][:2]
+    plain = model.loss(*batch())
+    with torch.no_grad():
+        logits = model(inputs, mode='tensor').double().numpy()
+    rule = getattr(type(model.head), 'logit_margin', None)
+    rows = np.arange(len(labels))
+    logits[rows, labels] -= rule(model.head.s, model.head.m) if rule else 0
+    logits[:, gone] += MARGIN
+    top = logits.max(1)
+    expected = np.log(np.exp(logits - top[:, None]).sum(1)) + top
+    expected -= logits[rows, labels]
+    model.retain_margin, model.forgotten = MARGIN, gone
+    found = model.loss(*batch())
+    _plain(model)
+    assert float(found['retain/cls']) == pytest.approx(
+        expected.mean(), rel=1e-4)
+    torch.testing.assert_close(found['forget/cls'], plain['forget/cls'])
+    assert not model.head._forward_hooks
+
+
 @pytest.mark.parametrize('options, message', [
+    (dict(retain_margin=-1.), 'retain_margin must be a number >= 0'),
+    (dict(retain_margin=8.), 'need the labels of all forgotten'),
     (dict(forget_target='all'), 'forget_target must be one of class, forgot'),
-    (dict(forget_target='forgotten'), 'needs the labels of all forgotten'),
+    (dict(forget_target='forgotten'), 'need the labels of all forgotten'),
 ])
 def test_bad_options(options, message):
     with pytest.raises(ForgetError, match=message):

@@ -142,7 +142,8 @@ def make_pair(variant):
     model = pair.wrapped
     reset_lora(model)
     model.streams, model.per_sample, model.dropout = 'fused', False, False
-    model.forget_margin, model.forgotten = 0., []
+    model.forget_margin, model.retain_margin = 0., 0.
+    model.forget_target, model.forgotten = 'class', []
     model.method = pair.method
     model.zero_grad()
     model.eval()

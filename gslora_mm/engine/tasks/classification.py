@@ -21,7 +21,7 @@ class Classification(Task):
     wrapper, wraps = 'gslora_mm.ForgettingClassifier', 'classifier'
     has_embeddings = True
     model_keys = ('dropout', 'streams', 'per_sample', 'forget_margin',
-                  'forget_target')
+                  'forget_target', 'retain_margin')
     # As in the published code, whose own is never applied.
     prototype_augment = [
         dict(
@@ -79,9 +79,8 @@ class Classification(Task):
     def wrapped_model(self, cfg, settings, request):
         """The wrapper; see :meth:`Task.wrapped_model`."""
         model = super().wrapped_model(cfg, settings, request)
-        if 'forget_target' in model:
-            gone = (*request.forgotten, *request.classes)
-            model['forgotten'] = sorted(map(settings.classes.index, gone))
+        gone = (*request.forgotten, *request.classes)
+        model['forgotten'] = sorted(map(settings.classes.index, gone))
         return model
 
     def training_data(self, cfg, classes):
