@@ -11,9 +11,7 @@ from .stream_loss import StreamFeatures, StreamLoss
 # BND of the published face runs, for cosine heads of scale 64.
 _COSINE_BOUND, _COSINE_SCALE = 105., 64.
 _LINEAR_BOUND = 14.
-# exp(-200) is zero in single precision.
-_FAR_BELOW = 200.
-_ALTERING = 'forget.model.forget_margin, forget_target and retain_margin'
+_ALTERING = 'forget.model.forget_margin and retain_margin'
 
 
 class ClassifierForgettingMixin(ForgettingMixin):
@@ -39,12 +37,10 @@ class ClassifierForgettingMixin(ForgettingMixin):
         """Whether the loss of a stream sees other logits than the head's."""
         if stream == 'retain':
             return self.retain_margin > 0
-        return self.forget_margin > 0 or self.forget_target == 'forgotten'
+        return self.forget_margin > 0
 
     def _forget_logits(self, logits, labels):
         """What the loss of the forget stream sees."""
-        if self.forget_target == 'forgotten':
-            logits = pooled_logits(logits, labels, self.forgotten)
         own = torch.nn.functional.one_hot(labels, logits.shape[1])
         return logits - self.forget_margin * own.to(logits.dtype)
 
@@ -156,27 +152,3 @@ def _altered(head, rule, samples):
         raise ForgetError(
             f'{_ALTERING} do not go with the head {type(head).__name__}, '
             'whose loss passes its forward by; remove them')
-
-
-def pooled_logits(logits, labels, forgotten):
-    """Let one logit stand for all forgotten classes.
-
-    The softmax over the result gives each label the summed probability of
-    the forgotten classes, and the other ones of them nothing.
-
-    Args:
-        logits (Tensor): Shape (N, C).
-        labels (Tensor): Labels, each among ``forgotten``, shape (N, ).
-        forgotten (Sequence[int]): Labels of the forgotten classes.
-
-    Returns:
-        Tensor: Shape (N, C). The column of each label is the log-sum-exp
-        over the forgotten ones, which then lie far below all others.
-    """
-    pooled = logits[:, forgotten].logsumexp(1, keepdim=True)
-    # Finite, for losses with label smoothing.
-    nothing = logits.detach().amin(1, keepdim=True) - _FAR_BELOW
-    masked = logits.index_copy(
-        1, torch.as_tensor(forgotten, device=logits.device),
-        nothing.expand(-1, len(forgotten)))
-    return masked.scatter(1, labels[:, None], pooled)

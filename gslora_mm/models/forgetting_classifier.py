@@ -10,8 +10,6 @@ from ..utils import ForgetError
 from .building import plain_class, set_up
 from .classifier_forgetting import ClassifierForgettingMixin
 
-TARGETS = ('class', 'forgotten')
-
 
 @lru_cache(maxsize=None)
 def _forgetting_class(classifier_class):
@@ -32,7 +30,6 @@ def forgetting_classifier(classifier,
                           streams='fused',
                           per_sample=False,
                           forget_margin=0.,
-                          forget_target='class',
                           retain_margin=0.,
                           forgotten=()):
     """Build an mmpretrain classifier that forgets classes.
@@ -65,11 +62,6 @@ def forgetting_classifier(classifier,
             confident image is flat, so that a linear head starts to forget
             late or not at all; a margin above its usual lead over the other
             logits, about 10, gives it a gradient. Defaults to 0.
-        forget_target (str): What the forget loss takes from its images:
-            ``'class'``, the probability of their own class, as published; or
-            ``'forgotten'``, that of all classes forgotten so far, so that
-            an image does not leave one forgotten class for another, whose
-            own request may long be over.
         retain_margin (float): Raise the logits of all classes forgotten so
             far by this on the retain images, so that those must lie far from
             them. It keeps the forgotten of earlier requests forgotten without
@@ -88,17 +80,14 @@ def forgetting_classifier(classifier,
     if not isinstance(per_sample, bool):
         raise ForgetError(
             f'per_sample must be True or False, not {per_sample!r}')
-    if forget_target not in TARGETS:
-        raise ForgetError(f'forget_target must be one of {", ".join(TARGETS)},'
-                          f' not {forget_target!r}')
     for name, margin in (('forget_margin', forget_margin), ('retain_margin',
                                                             retain_margin)):
         if isinstance(margin, bool) or not isinstance(
                 margin, (int, float)) or not 0 <= margin < math.inf:
             raise ForgetError(f'{name} must be a number >= 0, not {margin!r}')
-    if not forgotten and (retain_margin or forget_target == 'forgotten'):
-        raise ForgetError('forget_target and retain_margin need the labels of '
-                          'all forgotten classes, forgotten=[...]')
+    if retain_margin and not forgotten:
+        raise ForgetError('retain_margin needs the labels of all forgotten '
+                          'classes, forgotten=[...]')
     plain, cfg, scope = plain_class(classifier, 'mmpretrain')
     with DefaultScope.overwrite_default_scope(scope):
         model = _forgetting_class(plain)(**cfg)
@@ -109,7 +98,7 @@ def forgetting_classifier(classifier,
             f'the head of {plain.__name__} ({type(head).__name__}) is not a '
             'single-label head derived from mmpretrain ClsHead')
     model.per_sample, model.forget_margin = per_sample, forget_margin
-    model.forget_target, model.retain_margin = forget_target, retain_margin
+    model.retain_margin = retain_margin
     model.forgotten = [int(label) for label in forgotten]
     set_up(model, lora, method, group, dropout, streams)
     bound = getattr(model.method, 'bound', math.inf)

@@ -102,9 +102,8 @@ def test_small_model_forgets(name, roots):
     assert cfg.optim_wrapper.optimizer.weight_decay == 0
 
 
-def test_pooled_forget_loss_names_all_that_went():
+def test_wrapper_is_told_all_that_went():
     cfg = load('gslora/vit_shapes_forget')
-    cfg.forget.model.forget_target = 'forgotten'
     settings, gone = ForgetSettings.from_config(cfg), []
     for request in settings.requests:
         gone += request.classes

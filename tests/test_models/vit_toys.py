@@ -143,7 +143,7 @@ def make_pair(variant):
     reset_lora(model)
     model.streams, model.per_sample, model.dropout = 'fused', False, False
     model.forget_margin, model.retain_margin = 0., 0.
-    model.forget_target, model.forgotten = 'class', []
+    model.forgotten = []
     model.method = pair.method
     model.zero_grad()
     model.eval()

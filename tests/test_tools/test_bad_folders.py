@@ -296,7 +296,7 @@ def test_gated_ffn(config, tmp_path):
     ('forget.model.aux_loss=True', 'forget.model.aux_loss is unknown',
      'per_sample'),
     ('forget.model.forget_margin=-1', 'forget_margin', 'number >= 0'),
-    ('forget.model.forget_target=all', 'forget_target', 'class, forgotten'),
+    ('forget.model.retain_margin=-1', 'retain_margin', 'number >= 0'),
     ('forget.model.streams=both', 'streams', "'fused' or 'separate'"),
     ('model.head.type=MultiLabelLinearClsHead', 'MultiLabelLinearClsHead',
      'single-label head'),

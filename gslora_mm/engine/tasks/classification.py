@@ -21,7 +21,7 @@ class Classification(Task):
     wrapper, wraps = 'gslora_mm.ForgettingClassifier', 'classifier'
     has_embeddings = True
     model_keys = ('dropout', 'streams', 'per_sample', 'forget_margin',
-                  'forget_target', 'retain_margin')
+                  'retain_margin')
     # As in the published code, whose own is never applied.
     prototype_augment = [
         dict(
