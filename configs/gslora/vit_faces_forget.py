@@ -31,8 +31,10 @@ forget = dict(
     ],
     # Every image must be forgotten, and confident images have a gradient: the
     # margin is as large as the scale of the head, and the bound lies above it.
-    model=dict(per_sample=True, forget_margin=32.),
-    method=dict(beta=0.5, late_beta=0.25, alpha=20., bound=60.),
+    # Who stays must lie far from all who are forgotten, or these come back
+    # with the next request.
+    model=dict(per_sample=True, forget_margin=32., retain_margin=16.),
+    method=dict(beta=0.5, late_beta=0.25, alpha=20., bound=46.),
     # 16 forget and 32 retain images a batch.
     data=dict(forget_per_batch=16),
     gallery=dict(far=1e-2))
