@@ -4,7 +4,7 @@ import fcntl
 from pathlib import Path
 
 from ..utils import ForgetError, read_json, write_json
-from .settings import config_content, config_digest
+from .config_file import config_content, config_digest
 
 RECORD = 'run.json'
 

@@ -1,16 +1,14 @@
 """The ``forget`` section of a config, read and checked."""
-import hashlib
-import json
 from dataclasses import dataclass, field
 
-from mmengine.config import Config, ConfigDict
-from mmengine.registry import init_default_scope
+from mmengine.config import ConfigDict
 
 from ..datasets.class_orders import published_unseen
 from ..datasets.requests import parse_requests
 from ..lora.groups import GROUPINGS
 from ..utils import ForgetError
 from .config_checks import check_number, check_types
+from .config_file import plain
 from .ema_settings import EMA_KEYS, read_ema
 from .prototype_settings import PROTOTYPE_KEYS, read_prototypes
 from .tasks import TASKS, task_of
@@ -22,49 +20,6 @@ _FAR = 1e-3
 _DATA_KEYS = ('ratio', 'shots', 'shots_per_class', 'stratified', 'count_crowd',
               'show_unseen', 'forget_per_batch', 'epoch_batches')
 _LORA_KEYS = ('rank', 'alpha', 'position', 'include', 'exclude')
-# What may differ between a run and its continuation.
-_FREE_KEYS = ('work_dir', 'launcher', 'resume', 'log_level', 'env_cfg',
-              'experiment_name', 'visualizer', 'vis_backends', 'filename',
-              'model_wrapper_cfg')
-
-
-def _plain(value):
-    """Builtin containers all the way down."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value
-
-
-def read_config(path, options=None):
-    """Read a config file and the options of the command line.
-
-    Args:
-        path (str): The config file.
-        options (dict, optional): What ``--cfg-options`` gave.
-
-    Returns:
-        Config: The config.
-
-    Raises:
-        ForgetError: If the file is missing or cannot be read as a config.
-    """
-    try:
-        cfg = Config.fromfile(path)
-        if options:
-            cfg.merge_from_dict(options)
-    except FileNotFoundError as err:
-        raise ForgetError(f'config {path} cannot be read: no file '
-                          f'{err.filename}; correct the path') from err
-    except (SyntaxError, KeyError, TypeError, AttributeError, ImportError,
-            ValueError, OSError, AssertionError, IndexError) as err:
-        reason = str(err).strip().splitlines() or ['']
-        raise ForgetError(f'config {path} cannot be read: '
-                          f'{type(err).__name__}: {reason[0]}; correct the '
-                          'config or --cfg-options') from err
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
-    return cfg
 
 
 @dataclass
@@ -160,7 +115,7 @@ _SCHEDULE_KEYS = ('max_epochs', 'lr')
 
 
 def _checked_section(section, task):
-    section = _plain(ConfigDict(section))
+    section = plain(ConfigDict(section))
     _refuse_unknown('forget', section, _KEYS)
     for key, known in (('data', _DATA_KEYS), ('lora', _LORA_KEYS),
                        ('model', task.model_keys), ('gallery', _GALLERY_KEYS),
@@ -225,23 +180,3 @@ def _refuse_unknown(where, section, known):
         if key not in known:
             raise ForgetError(f'{where}.{key} is unknown; known: '
                               f'{", ".join(known)}')
-
-
-def config_content(cfg):
-    """What makes two configs the same run.
-
-    Returns:
-        dict: The config as plain containers, without the keys that may
-        change on resume.
-    """
-    content = {
-        k: _plain(v)
-        for k, v in cfg.to_dict().items() if k not in _FREE_KEYS
-    }
-    return json.loads(json.dumps(content, default=str, sort_keys=True))
-
-
-def config_digest(content):
-    """SHA-256 of :func:`config_content`."""
-    return hashlib.sha256(json.dumps(content,
-                                     sort_keys=True).encode()).hexdigest()

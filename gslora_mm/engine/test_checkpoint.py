@@ -7,9 +7,10 @@ from ..evaluation import gallery_metrics, request_metrics
 from ..lora import fingerprint, load_adapter, merge_state_dict
 from ..utils import ForgetError, read_json
 from .checkpoints import load_plain_state
+from .config_file import config_content
 from .evaluate import evaluate_state
 from .gallery_run import REPORT, GalleryTest
-from .settings import ForgetSettings, config_content
+from .settings import ForgetSettings
 from .tasks import task_of
 
 

@@ -7,7 +7,7 @@ import torch
 from tiny_classifier import base_checkpoint, write_config
 
 from gslora_mm.engine import read_config
-from gslora_mm.engine.settings import config_content
+from gslora_mm.engine.config_file import config_content
 from gslora_mm.engine.test_checkpoint import CheckpointTest
 from gslora_mm.lora import fingerprint
 

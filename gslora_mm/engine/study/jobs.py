@@ -5,8 +5,8 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ...utils import ForgetError, atomic_path, read_json, write_json
+from ..config_file import config_content
 from ..run_record import differing_keys
-from ..settings import config_content
 
 CONFIG, SETTINGS = 'config.py', 'settings.json'
 SUMMARY, BASE_MODEL = 'summary.json', 'base.pth'

@@ -6,8 +6,9 @@ from mmengine.config import Config
 
 from ...registry import METHODS
 from ...utils import ForgetError, read_json
+from ..config_file import read_config
 from ..run_record import RECORD
-from ..settings import ForgetSettings, read_config
+from ..settings import ForgetSettings
 from .jobs import SETTINGS, Preparation, Run
 
 
