@@ -6,7 +6,7 @@ _MAX_NUMBERS = 12
 _PANELS_PER_ROW = 3
 
 
-def _figure(width, height):
+def new_figure(width, height):
     """A figure that needs no display and leaves pyplot's state alone."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -35,7 +35,7 @@ def draw_heatmap(report, path):
             if name in found and found[name]['update_norm'] is not None:
                 values[line, column] = found[name]['update_norm']
                 zero[line, column] = found[name]['zero']
-    figure = _figure(
+    figure = new_figure(
         max(6., 3.5 + .08 * max(map(len, names)) + .95 * len(requests)),
         max(3., 1.6 + .36 * len(names)))
     axes = figure.add_subplot()
@@ -123,8 +123,8 @@ def draw_norms(report, path):
     }
     columns = min(_PANELS_PER_ROW, len(requests))
     lines = -(-len(requests) // columns)
-    figure = _figure(4.2 * columns + 2.4, max(3.4 * lines,
-                                              1 + .2 * len(names)))
+    figure = new_figure(4.2 * columns + 2.4,
+                        max(3.4 * lines, 1 + .2 * len(names)))
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
     for axes, row in zip(grid.flat, requests):
         _norm_panel(axes, row, colours)

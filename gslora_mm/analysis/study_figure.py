@@ -1,5 +1,5 @@
 """The figure of a study: H, what was kept, and sparsity over its axes."""
-from .figures import _figure
+from .figures import new_figure
 
 _PANELS = (('H_mean', 'H'), ('kept_mean', '{score}_r kept, %'),
            ('zero_ratio_mean', 'zero groups, %'))
@@ -33,7 +33,7 @@ def draw_study(name, table, axes, path):
     by = others or ['request']
     series = [(', '.join(map(str, key)), rows)
               for key, rows in table.groupby(by, sort=False)]
-    figure = _figure(4. * len(_PANELS), 3.8)
+    figure = new_figure(4. * len(_PANELS), 3.8)
     for panel, (column,
                 label) in zip(figure.subplots(1, len(_PANELS)), _PANELS):
         if column in table:

@@ -28,6 +28,12 @@ def dataset_class(data):
     return found
 
 
+def type_name(cfg):
+    """str: Name of the class of a config, without its scope."""
+    kind = cfg.get('type')
+    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
+
+
 def annotation_file(dataset):
     """Path of a dataset config's annotation file."""
     dataset = plain_dataset(dataset)

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import torch
+from mmengine.dataset import pseudo_collate
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
@@ -14,7 +15,7 @@ from ..lora import fingerprint
 from ..registry import METHODS
 from ..utils import ForgetError
 from .checkpoints import check_state, load_plain_state
-from .data_config import plain_dataset
+from .data_config import plain_dataset, type_name
 from .gallery_run import check_embeddings
 from .hooks import lora_lr
 from .request_config import training_config
@@ -57,8 +58,8 @@ def check_requests(cfg, settings, requests, work_dir):
 
     Raises:
         ForgetError: If the method, LoRA or the optimizer cannot be built, the
-            head has no rows for prototypes, a pipeline does not pack, or a
-            data stream lacks a class.
+            head has no rows or embeddings for prototypes, a pipeline does
+            not pack, or a data stream lacks a class.
     """
     if not requests:
         return
@@ -78,15 +79,33 @@ def check_requests(cfg, settings, requests, work_dir):
         model.class_rows()
     if model.method.uses_lr:
         lora_lr(optim, model.groups)
-    inner = None
+    inner = first = None
     with contextlib.redirect_stdout(io.StringIO()):
         for run in runs:
             data = dict(run.train_dataloader.dataset, subset_file=None)
             if inner is not None:
                 data['dataset'] = inner
             # All requests share one data set: it is loaded once.
-            inner = _built('train_dataloader.dataset', DATASETS.build,
-                           data).inner
+            streams = _built('train_dataloader.dataset', DATASETS.build, data)
+            first, inner = first or streams, streams.inner
+    # The queries of a detector always are embeddings.
+    if settings.prototypes and task_of(cfg).has_embeddings:
+        check_features(model, first)
+
+
+@torch.no_grad()
+def check_features(model, dataset):
+    """Check on one image that the head gives an embedding.
+
+    Args:
+        model (ForgettingMixin): A model that forgets.
+        dataset (Dataset): Training images.
+
+    Raises:
+        ForgetError: If there is none, or more than one for each image.
+    """
+    batch = model.data_preprocessor(pseudo_collate([dataset[0]]), False)
+    model.features(batch['inputs'], batch['data_samples'])
 
 
 def check_pipelines(cfg, classes):
@@ -107,15 +126,11 @@ def check_pipelines(cfg, classes):
                            task.evaluation_data(cfg, classes)['dataset']))):
         steps = data.get('pipeline') or ()
         if not any(
-                _name(s.get('type')) in _PACKERS
+                type_name(s) in _PACKERS
                 for s in steps if isinstance(s, dict)):
             # A transform of the user's own may do it: only a try tells.
             dataset = _built(key, DATASETS.build, data)
             check_packed(dataset[0], key)
-
-
-def _name(kind):
-    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
 
 
 def _built(key, build, *args):

@@ -11,6 +11,7 @@ from rich.progress import track
 from torch.utils.data import DataLoader
 
 from ..methods import Prototypes, load_prototypes
+from ..models.cpu_deformable_attention import fast_cpu_attention
 from ..utils import ForgetError
 from .checkpoints import load_into
 from .prototype_images import PrototypeImages
@@ -105,6 +106,7 @@ def _loader(cfg, images):
         collate_fn=pseudo_collate)
 
 
+@fast_cpu_attention()
 @torch.no_grad()
 def compute_prototypes(model, num_classes, loader=None):
     """Class means of embeddings, or the rows of the last layer.

@@ -22,6 +22,17 @@ VALUES = {
     'ddetr_coco_forget_few-shot_pp': ([.15, .15, .35, .6, .15, .2,
                                        .2], .005, 18., 3e-4, 0)
 }
+# Epoch from which the authors' scripts average the weights.
+EMA = {
+    'facevit_casia100_forget_pp': 30,
+    'facevit_casia100_forget_4shot_pp': 30,
+    'vit-b_in100_forget_pp': 30,
+    'facevit_casia100_forget_5_pp': 50,
+    'facevit_casia100_forget_10_pp': 50,
+    'facevit_casia100_forget_10_2shot_pp': 50,
+    'facevit_casia100_forget_50_pp': 50,
+    'facevit_casia100_forget_90_pp': 50
+}
 
 
 @pytest.fixture(scope='module')
@@ -49,7 +60,7 @@ def test_every_config_has_its_twin():
 
 @pytest.mark.parametrize('name', PLUS)
 def test_twins_differ_in_the_method_alone(name, root_of):
-    """But for a beta that the authors' script has with prototypes only."""
+    """But for what the authors' scripts have with prototypes only."""
     root = root_of(name)
     plus = settings_of(name, root)
     plain = settings_of(name.removesuffix('_pp'), root)
@@ -57,6 +68,8 @@ def test_twins_differ_in_the_method_alone(name, root_of):
     assert plain.method.pop('type') == 'GSLoRA'
     assert plus.prototypes and not plain.prototypes
     plus.prototypes = {}
+    average = plus.ema
+    plus.ema = plain.ema
     own = [key for key in plus.method if key.startswith('prototype_')]
     weights = {key: plus.method.pop(key) for key in own}
     assert {'prototype_forget', 'prototype_retain'} <= set(weights)
@@ -67,6 +80,10 @@ def test_twins_differ_in_the_method_alone(name, root_of):
     # The published scripts have no retain half, ours has.
     faithful = any(p in name for p in PUBLISHED) and 'proximal' not in name
     assert (weights['prototype_retain'] == 0) == faithful
+    start = EMA.get(name.removeprefix('gslora/'))
+    expected = dict(start=start, decay=.9, by='epoch') if start else {}
+    assert average == [expected] * len(plus.requests)
+    assert not any(plain.ema)
 
 
 @pytest.mark.parametrize('name', VALUES)

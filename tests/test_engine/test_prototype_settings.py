@@ -3,10 +3,14 @@ import pytest
 import tiny_classifier
 import tiny_run
 import torch
+from mmdet.datasets.transforms import LoadAnnotations
+from mmengine.registry import MODELS, TRANSFORMS
+from torchvision.transforms import RandAugment
 
 from gslora_mm.engine import ForgettingSequence, read_config
 from gslora_mm.engine.request_config import training_config
 from gslora_mm.engine.settings import ForgetSettings
+from gslora_mm.engine.tasks import task_of
 from gslora_mm.utils import ForgetError
 
 CLASSIFIER, DETECTOR = tiny_classifier, tiny_run
@@ -91,6 +95,42 @@ def test_head_without_class_rows(tmp_path):
     assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.parametrize('source', ['mean', 'weight'])
+def test_head_with_two_embeddings(tmp_path, source):
+    """A distilled DeiT is refused before anything is measured."""
+    cfg = config_of(CLASSIFIER, tmp_path, **METHOD)
+    cfg.forget.prototypes = dict(source=source)
+    cfg.model.backbone.type = 'DistilledVisionTransformer'
+    cfg.model.head = dict(type='DeiTClsHead', num_classes=6, in_channels=32)
+    model = MODELS.build(dict(cfg.model, train_cfg=None, _scope_='mmpretrain'))
+    cfg.load_from = str(tmp_path / 'base.pth')
+    torch.save(dict(state_dict=model.state_dict()), cfg.load_from)
+    message = dict(mean='gives more than one embedding', weight='has 2')
+    with pytest.raises(
+            ForgetError, match=f'DeiTClsHead {message[source]}') as caught:
+        ForgettingSequence(cfg, tmp_path / 'run')
+    assert '\n' not in str(caught.value)
+    assert not (tmp_path / 'run').exists()
+    # Without prototypes it does.
+    cfg.forget.method = dict(type='GSLoRA')
+    del cfg.forget['prototypes']
+    ForgettingSequence(cfg, tmp_path / 'run')
+
+
+def test_boxes_are_loaded_before_the_image_changes(tmp_path):
+    """Even if a transform is named by its class."""
+    cfg = config_of(DETECTOR, tmp_path, **METHOD)
+    task, classes = task_of(cfg), ForgetSettings.from_config(cfg).classes
+    pipeline = cfg.val_dataloader.dataset.pipeline
+    for name in ('mmdet.LoadAnnotations', LoadAnnotations):
+        pipeline[2].type = name
+        steps = task.prototype_pipeline(cfg, classes)
+        assert [step['type'] for step in steps] == [
+            'LoadImageFromFile', 'mmdet.LoadAnnotations', 'Resize',
+            'PackDetInputs'
+        ]
+
+
 def test_prototypes_without_a_method_that_uses_them(tmp_path):
     cfg = config_of(CLASSIFIER, tmp_path)
     assert ForgetSettings.from_config(cfg).prototypes == {}
@@ -118,3 +158,9 @@ def test_defaults_of_a_task(tmp_path):
     step, = ForgetSettings.from_config(cfg).prototypes['augment']
     assert (step['type'], step['num_policies']) == ('mmpretrain.RandAugment',
                                                     2)
+    # As far as torchvision turns at the level of the authors' script.
+    turn, = (
+        t for t in TRANSFORMS.build(step).transforms
+        if type(t).__name__ == 'Rotate')
+    expected = RandAugment()._augmentation_space(31, (32, 32))['Rotate'][0][5]
+    assert turn.random_magnitude() == pytest.approx(float(expected))

@@ -21,6 +21,8 @@ from gslora_mm.engine import prototypes, read_config
 from gslora_mm.engine.settings import ForgetSettings
 from gslora_mm.lora import fingerprint
 from gslora_mm.methods import load_prototypes
+from gslora_mm.models.cpu_deformable_attention import (CPUDeformableAttention,
+                                                       available)
 from gslora_mm.utils import ForgetError
 
 METHOD = {
@@ -289,10 +291,16 @@ def test_detector_has_the_rows_of_its_last_layer(detection):
     assert 'loss_prototype' in log.read_text().splitlines()[0]
 
 
-def test_means_of_matched_queries(detection, tmp_path):
+def test_means_of_matched_queries(detection, tmp_path, monkeypatch):
     """Queries of plain mmdet, matched by scipy on the same costs."""
+    # By the fast attention, as everything that trains and tests.
+    used, fast = [], CPUDeformableAttention.apply
+    monkeypatch.setattr(CPUDeformableAttention, 'apply',
+                        lambda *args: used.append(1) or fast(*args))
     found = prepared(detection.config, tmp_path,
                      **{'forget.prototypes.source': 'mean'})
+    assert used or not available()
+    used.clear()
     model = init_detector(
         str(detection.config), str(tiny_run.base_checkpoint()), device='cpu')
     sums, counts = torch.zeros_like(found.embeddings), [0] * 15
@@ -302,6 +310,7 @@ def test_means_of_matched_queries(detection, tmp_path):
         for row, column in zip(rows, columns):
             sums[labels[column]] += query[row]
             counts[labels[column]] += 1
+    assert not used  # mmcv's is in its place again
     assert found.counts.tolist() == counts and min(counts) > 0
     expected = sums / torch.tensor(counts)[:, None]
     torch.testing.assert_close(

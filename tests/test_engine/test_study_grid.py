@@ -18,14 +18,6 @@ BASE = REPO / 'configs/gslora/vit_shapes_forget.py'
 RANKS = dict(option='forget.lora.rank', values=[4, 8])
 
 
-@pytest.fixture(autouse=True)
-def _default_scope():
-    before = dict(DefaultScope._instance_dict)
-    yield
-    DefaultScope._instance_dict.clear()
-    DefaultScope._instance_dict.update(before)
-
-
 def write(path, axes=None, base=BASE, text='', **study):
     """Write a study; returns its path."""
     study['axes'] = dict(rank=RANKS) if axes is None else axes

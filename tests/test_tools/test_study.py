@@ -11,20 +11,11 @@ import pandas as pd
 import pytest
 import tiny_classifier
 import torch
-from mmengine.registry import DefaultScope
 from study_toys import RANKS, SEEDS, start_study, write_study, write_tools
 from tool_calls import REPO, call, error_of
 
 from gslora_mm.engine.study import Study
 from gslora_mm.utils import ForgetError
-
-
-@pytest.fixture(autouse=True)
-def _default_scope():
-    before = dict(DefaultScope._instance_dict)
-    yield
-    DefaultScope._instance_dict.clear()
-    DefaultScope._instance_dict.update(before)
 
 
 @pytest.fixture
@@ -250,6 +241,7 @@ def test_failed_preparation_fails_its_cells(tmp_path, tools, monkeypatch):
     assert started(tmp_path) == [('pretrain', '3'), ('pretrain', '9')]
 
 
+@pytest.mark.slow
 def test_trains_for_real(tmp_path, capsys):
     """One cell of the tiny classifier, through the command line."""
     config = write_study(

@@ -3,7 +3,7 @@ import os.path as osp
 
 from ...datasets.coco_checks import check_coco
 from ...utils import ForgetError
-from ..data_config import annotation_file
+from ..data_config import annotation_file, type_name
 from .task import Task
 
 
@@ -43,7 +43,7 @@ class Detection(Task):
         """
         steps = [
             step for step in super().prototype_pipeline(cfg, classes)
-            if not str(step['type']).endswith('LoadAnnotations')
+            if not type_name(step).endswith('LoadAnnotations')
         ]
         return [
             steps[0],
