@@ -108,9 +108,8 @@ def test_wrapper_is_told_all_that_went():
     for request in settings.requests:
         gone += request.classes
         config = task_of(cfg).wrapped_model(cfg, settings, request)
-        assert [settings.classes[i]
-                for i in config['forgotten']] == sorted(
-                    gone, key=settings.classes.index)
+        assert [settings.classes[i] for i in config['forgotten']] == sorted(
+            gone, key=settings.classes.index)
 
 
 @pytest.mark.parametrize('name, classes, sizes',
