@@ -89,8 +89,8 @@ def test_rendered_as_markdown():
 def drawn(monkeypatch, tmp_path):
     """Draw a frame; returns the panels."""
     made = []
-    figure = study_figure._figure
-    monkeypatch.setattr(study_figure, '_figure',
+    figure = study_figure.new_figure
+    monkeypatch.setattr(study_figure, 'new_figure',
                         lambda *size: made.append(figure(*size)) or made[-1])
 
     def draw(axes, **kwargs):
