@@ -7,7 +7,7 @@ from gslora_mm.models import cpu_deformable_attention as fast
 from .common import device, interleave, paired_ratio, row
 from .training_parts import forgetting_parts, forgetting_step
 
-BOUND = (None, 0.5)
+BOUND = (None, 1.0)
 PER_STREAM, REPEATS = 4, 20
 
 
