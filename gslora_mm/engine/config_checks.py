@@ -1,4 +1,6 @@
-"""Types of the config keys that people change on the command line."""
+"""Keys and types of what people change on the command line."""
+import difflib
+
 from ..utils import ForgetError
 from .data_config import plain_dataset
 
@@ -94,3 +96,22 @@ def _lookup(cfg, key):
         cfg = cfg.get(part) if isinstance(cfg, dict) or hasattr(
             cfg, 'get') else None
     return cfg
+
+
+def refuse_unknown(where, section, known):
+    """Check that a section has no key that nobody reads.
+
+    Args:
+        where (str): What the section is called.
+        section (dict): The section.
+        known (Sequence[str]): Keys that are read.
+
+    Raises:
+        ForgetError: At the first other one, with the nearest.
+    """
+    for key in section:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f'did you mean {near[0]!r}? ' if near else ''
+            raise ForgetError(f'{where}.{key} is unknown; {hint}known: '
+                              f'{", ".join(known)}')

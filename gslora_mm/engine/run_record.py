@@ -61,11 +61,13 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
             f'{cfg.load_from}; give that one, or choose another --work-dir')
 
 
-def lock_run(work_dir):
+def lock_run(work_dir, name=RECORD):
     """Keep other processes out of a work dir while this one lives.
 
     Args:
-        work_dir (Path): The folder of the run; its record is there.
+        work_dir (Path): The folder of the run.
+        name (str): File in it that is locked, made if it is not there;
+            default the record of the run.
 
     Returns:
         file: Holds the lock until it is closed or the process ends, however
@@ -74,7 +76,7 @@ def lock_run(work_dir):
     Raises:
         ForgetError: If another process is at work there.
     """
-    file = open(Path(work_dir) / RECORD, 'r+')
+    file = open(Path(work_dir) / name, 'a+')
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as err:

@@ -7,7 +7,7 @@ from ..datasets.class_orders import published_unseen
 from ..datasets.requests import parse_requests
 from ..lora.groups import GROUPINGS
 from ..utils import ForgetError
-from .config_checks import check_number, check_types
+from .config_checks import check_number, check_types, refuse_unknown
 from .config_file import plain
 from .ema_settings import EMA_KEYS, read_ema
 from .prototype_settings import PROTOTYPE_KEYS, read_prototypes
@@ -116,11 +116,11 @@ _SCHEDULE_KEYS = ('max_epochs', 'lr')
 
 def _checked_section(section, task):
     section = plain(ConfigDict(section))
-    _refuse_unknown('forget', section, _KEYS)
+    refuse_unknown('forget', section, _KEYS)
     for key, known in (('data', _DATA_KEYS), ('lora', _LORA_KEYS),
                        ('model', task.model_keys), ('gallery', _GALLERY_KEYS),
                        ('ema', EMA_KEYS), ('prototypes', PROTOTYPE_KEYS)):
-        _refuse_unknown(f'forget.{key}', section.get(key) or {}, known)
+        refuse_unknown(f'forget.{key}', section.get(key) or {}, known)
     if section.get('gallery') is not None and not task.has_embeddings:
         raise ForgetError('forget.gallery identifies by the embedding of a '
                           'classifier; remove it from this config')
@@ -173,10 +173,3 @@ def _check_method(method, num_requests):
                 f'forget.method.{key} lists {len(value)} values for '
                 f'{num_requests} requests; give one per request or one for '
                 'all')
-
-
-def _refuse_unknown(where, section, known):
-    for key in section:
-        if key not in known:
-            raise ForgetError(f'{where}.{key} is unknown; known: '
-                              f'{", ".join(known)}')

@@ -106,7 +106,7 @@ def test_killed_study_goes_on(tmp_path, tools, config):
     while ('4', '0') not in started(tmp_path):
         assert time.time() < until and study.poll() is None
         time.sleep(.05)
-    with pytest.raises(ForgetError, match='another study is at work'):
+    with pytest.raises(ForgetError, match='another process is at work'):
         Study(config, work_dir).run(tools)
     os.kill(study.pid, signal.SIGKILL)
     study.wait()

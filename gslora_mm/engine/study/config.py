@@ -1,11 +1,11 @@
 """The config of a study, read and checked."""
-import difflib
 import re
 from pathlib import Path
 
 from mmengine.config import Config
 
 from ...utils import ForgetError
+from ..config_checks import refuse_unknown
 from .grid import Axis, Grid
 
 _KEYS = ('name', 'seeds', 'options', 'axes')
@@ -51,7 +51,7 @@ def read_study(path, options=None, seeds=None):
     if not isinstance(study, dict):
         raise ForgetError(f'{path} is no study: it has no study section; see '
                           'configs/studies/ for examples')
-    _refuse_unknown(f'study of {path}', study, _KEYS)
+    refuse_unknown(f'study of {path}', study, _KEYS)
     base = _existing(cfg.get('base'), folder, f'base of {path}')
     axes = study.get('axes')
     if not axes or not isinstance(axes, dict):
@@ -83,7 +83,7 @@ def _axis(name, content, folder):
                           'values')
     prepare, values = None, content
     if 'option' in content or 'values' in content:
-        _refuse_unknown(where, content, _AXIS_KEYS)
+        refuse_unknown(where, content, _AXIS_KEYS)
         prepare, values = content.get('prepare'), _listed(where, content)
     if not values:
         raise ForgetError(f'{where} has no values; give at least one, or '
@@ -118,7 +118,7 @@ def _prepare(where, prepare, folder):
     if not isinstance(prepare, dict):
         raise ForgetError(f'prepare of {where} must be dict(config=PATH, '
                           'options={...})')
-    _refuse_unknown(f'prepare of {where}', prepare, _PREPARE_KEYS)
+    refuse_unknown(f'prepare of {where}', prepare, _PREPARE_KEYS)
     return dict(
         config=_existing(
             prepare.get('config'), folder, f'prepare.config of {where}'),
@@ -152,15 +152,6 @@ def _seeds(seeds):
         raise ForgetError(f'seeds of the study are {seeds!r}; give whole '
                           'numbers >= 0, e.g. [0, 1, 2]')
     return list(dict.fromkeys(seeds))
-
-
-def _refuse_unknown(where, section, known):
-    for key in section:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f'did you mean {near[0]!r}? ' if near else ''
-            raise ForgetError(f'{where} has an unknown key {key!r}; {hint}'
-                              f'known: {", ".join(known)}')
 
 
 def _refuse_clashes(axes, given):

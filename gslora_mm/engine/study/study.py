@@ -1,12 +1,10 @@
 """A study: one table and one figure from a grid of runs."""
-import contextlib
-import errno
-import fcntl
 import os
 from pathlib import Path
 
 from ...analysis.study_table import write_study
 from ...utils import ForgetError
+from ..run_record import lock_run
 from .config import read_study
 from .plan import check_bases, plan_runs
 from .queue import JobQueue
@@ -56,7 +54,8 @@ class Study:
         """
         if jobs < 1:
             raise ForgetError(f'--jobs {jobs} runs nothing; give 1 or more')
-        with _locked(self.work_dir):
+        self.work_dir.mkdir(parents=True, exist_ok=True)
+        with lock_run(self.work_dir, _LOCK):
             wanted = [r for r in self.runs if r.seed in self.grid.seeds]
             todo = [run for run in wanted if not run.is_done()]
             print(
@@ -116,19 +115,3 @@ def _failures(failed):
     more = ', ...' if len(failed) > _NAMED else ''
     return (f'{len(failed)} runs failed ({named}{more}); see run.log in their '
             'folders, then start the study again: what is finished is kept')
-
-
-@contextlib.contextmanager
-def _locked(work_dir):
-    """Keep a second study out of the folder while the first is at work."""
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with open(work_dir / _LOCK, 'w') as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as err:
-            # Some shared file systems have no locks at all.
-            if err.errno in (errno.EACCES, errno.EAGAIN):
-                raise ForgetError(
-                    f'another study is at work in {work_dir}; wait for it, or '
-                    'choose another --work-dir') from err
-        yield
