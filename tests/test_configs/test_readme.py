@@ -26,7 +26,7 @@ def test_example_can_be_trained(text, tmp_path):
                           tmp_path / 'request_02', '', '')
     # mmengine's runner refuses a loop with `by_epoch` besides.
     assert set(run.train_cfg) - {'_scope_'} == {'type', 'max_epochs'}
-    averaged = 'gslora_mm.LoRAEMAHook' in [h.type for h in run.custom_hooks]
+    averaged = 'gslora_mm.LoRAEMAHook' in [h['type'] for h in run.custom_hooks]
     assert averaged == ('ema=' in text)
     batch = run.train_dataloader.batch_size
     assert 0 < settings.data['forget_per_batch'] < batch

@@ -116,7 +116,8 @@ ERRORS = {
     'a bad name': (dict(axes={'rank': {
         'a/b': {}
     }}), "'a/b' cannot be part of the name"),
-    'a misspelt key': (dict(seed=[1]), "seed is unknown; did you mean 'seeds'"),
+    'a misspelt key': (dict(seed=[1]),
+                       "seed is unknown; did you mean 'seeds'"),
     'bad seeds': (dict(seeds=[.5]), 'seeds of the study are'),
     'no seeds': (dict(seeds=[]), 'seeds of the study are'),
     'two axes for one option': (dict(axes=dict(rank=RANKS, again=RANKS)),
