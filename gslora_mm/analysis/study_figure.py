@@ -16,7 +16,7 @@ def draw_study(name, table, axes, path):
     A numerical axis gives lines on a linear scale, or a logarithmic one if
     its values span a decade; other axes give bars. Further axes are told
     apart by colour. With one axis alone, each request has a colour;
-    otherwise the last request is shown.
+    otherwise the mean over the requests is shown.
 
     Args:
         name (str): Title of the study.
@@ -28,8 +28,7 @@ def draw_study(name, table, axes, path):
     table = table[table['protocol'] == table['protocol'].iloc[0]]
     across = next((a for a in axes if _numbers(table[a])), axes[0])
     others = [a for a in axes if a != across]
-    if others:
-        table = table[table['last']]
+    table, note = _chosen_requests(table, bool(others))
     by = others or ['request']
     series = [(', '.join(map(str, key)), rows)
               for key, rows in table.groupby(by, sort=False)]
@@ -50,8 +49,18 @@ def draw_study(name, table, axes, path):
             title=', '.join(by),
             loc='outside right upper',
             fontsize=8)
-    figure.suptitle(name, fontsize=11)
+    figure.suptitle(name + note, fontsize=11)
     figure.savefig(path, dpi=150)
+
+
+def _chosen_requests(table, several_axes):
+    """The lines to draw, and what to add to the title."""
+    means = table['request'] == 'mean'
+    if not several_axes or not means.any():
+        return table[~means], ''
+    counts = set(table['request'][table['last']])
+    number = counts.pop() if len(counts) == 1 else 'the'
+    return table[means], f', mean over {number} requests'
 
 
 def _whole_range(panel, column):

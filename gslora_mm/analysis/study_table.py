@@ -1,31 +1,13 @@
 """The table of a study: mean and spread of every cell over its seeds."""
-import io
-
 import pandas as pd
-from rich.box import MARKDOWN
-from rich.console import Console
-from rich.table import Table
 
 from ..evaluation import measure_of
 from ..utils import atomic_path, read_json
 from .study_figure import draw_study
+from .study_markdown import render_study
 from .summary import read_requests
 
-# Header and format of what is printed; the CSV has more.
-_SHOWN = {
-    'f': ('{score}_f', '.3f'),
-    'o': ('{score}_o', '.3f'),
-    'r': ('{score}_r', '.3f'),
-    'kept': ('{score}_r kept %', '.1f'),
-    'm': ('{score}_m', '.3f'),
-    'H': ('H', '.3f'),
-    'zero_ratio': ('zero groups %', '.0f'),
-    'parameters': ('trainable', ',.0f'),
-    'adapter_kb': ('adapter KB', ',.0f'),
-    'seconds': ('seconds', '.0f'),
-}
 _SETS = ('f', 'o', 'r', 'm', 'f_base', 'r_base')
-_PERCENT = ('zero_ratio', )
 
 
 def collect(runs):
@@ -91,8 +73,12 @@ def aggregate(frame, axes):
         order of ``frame``: the axes, ``request``, ``last``, ``protocol``,
         ``score``, ``n`` (how many seeds) and, for every number,
         ``{name}_mean`` and ``{name}_std``, the standard deviation of a
-        sample (n - 1; NaN for one seed).
+        sample (n - 1; NaN for one seed). If there are several requests,
+        lines with the request 'mean' stand first: the same of the mean over
+        the requests of each run.
     """
+    if not frame['last'].all():
+        frame = pd.concat([_over_requests(frame), frame], ignore_index=True)
     keys = ['cell', 'request', 'last', 'protocol', 'score']
     grouped = frame.groupby(keys, sort=False, dropna=False)
     numbers = [c for c in frame.columns if c not in (*keys, 'seed')]
@@ -104,6 +90,13 @@ def aggregate(frame, axes):
     for place, axis in enumerate(axes):
         table.insert(place, axis, [cell[place] for cell in cells])
     return table.dropna(axis='columns', how='all')
+
+
+def _over_requests(frame):
+    """Each run's mean over its requests, of those that have a number."""
+    runs = frame.drop(columns=['request', 'last']).groupby(
+        ['cell', 'seed', 'protocol', 'score'], sort=False, dropna=False)
+    return runs.mean().reset_index().assign(request='mean', last=False)
 
 
 def write_study(grid, runs, missing, out):
@@ -151,65 +144,3 @@ def _in_order(grid, runs):
         return [places[axis].index(v) for axis, v in values], run.seed
 
     return sorted(runs, key=place)
-
-
-def render_study(name, table, axes, missing=()):
-    """The table as Markdown that reads well on a terminal, too.
-
-    Args:
-        name (str): Title of the study.
-        table (DataFrame): What :func:`aggregate` returned.
-        axes (list[str]): Names of the axes.
-        missing (Sequence[str]): Names of the runs that are not finished.
-
-    Returns:
-        str: Plain ASCII, without a newline at its end, if the names are.
-    """
-    parts = [
-        f'# {name}', 'Mean (standard deviation) over n seeds.',
-        '## After the last request',
-        _markdown(table[table['last']], axes)
-    ]
-    if not table['last'].all():
-        parts += ['## After each request', _markdown(table, axes, ['request'])]
-    if missing:
-        parts.append(f'Not finished, {len(missing)} runs: '
-                     f'{"; ".join(missing)}.')
-    return '\n\n'.join(parts)
-
-
-def _markdown(table, axes, more=()):
-    first = [*axes, *more]
-    if table['protocol'].nunique() > 1:
-        first.append('protocol')
-    shown = [k for k in _SHOWN if f'{k}_mean' in table]
-    score = table['score'].iloc[0]
-    layout = Table(box=MARKDOWN)
-    for header in [*first, 'n']:
-        layout.add_column(header, no_wrap=True)
-    for key in shown:
-        layout.add_column(
-            _SHOWN[key][0].format(score=score), no_wrap=True, justify='right')
-    for _, row in table.iterrows():
-        layout.add_row(*(str(row[key]) for key in [*first, 'n']),
-                       *(_cell(row, key) for key in shown))
-    # Wide, as rich would cut what does not fit; names are no markup.
-    console = Console(
-        file=io.StringIO(), width=1000, color_system=None, markup=False,
-        emoji=False, highlight=False, force_terminal=False,
-        legacy_windows=False)  # yapf: disable
-    console.print(layout)
-    lines = console.file.getvalue().splitlines()
-    return '\n'.join(line.rstrip() for line in lines if line.strip())
-
-
-def _cell(row, key):
-    scale, form = 100 if key in _PERCENT else 1, _SHOWN[key][1]
-    mean, std = row[f'{key}_mean'], row.get(f'{key}_std')
-    if pd.isna(mean):
-        return '-'
-    text = f'{scale * mean:{form}}'
-    # One seed has no spread, and the number of parameters needs none.
-    if std is None or pd.isna(std) or (key == 'parameters' and not std):
-        return text
-    return f'{text} ({scale * std:{form}})'

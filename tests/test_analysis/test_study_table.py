@@ -1,4 +1,5 @@
 """The table and the figure of a study, from numbers that are made up."""
+import statistics
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 from gslora_mm.analysis import study_figure
 from gslora_mm.analysis.study_figure import draw_study
-from gslora_mm.analysis.study_table import aggregate, render_study
+from gslora_mm.analysis.study_markdown import render_study
+from gslora_mm.analysis.study_table import aggregate
 
 NUMBERS = ('f', 'r', 'kept', 'H', 'zero_ratio', 'parameters', 'seconds')
 
@@ -39,11 +41,12 @@ def test_mean_and_spread_against_numpy():
     axes = dict(b=['z', 'a'], a=['2', '1'])
     raw = frame(axes, requests=2)
     table = aggregate(raw, list(axes))
-    assert list(zip(table['b'], table['a'],
-                    table['request']))[:3] == [('z', '2', 1), ('z', '2', 2),
-                                               ('z', '1', 1)]
-    assert len(table) == 8 and set(table['n']) == {3}
-    for _, line in table.iterrows():
+    lines = list(zip(table['b'], table['a'], table['request'], table['last']))
+    assert lines[:4] == [(b, a, 'mean', False) for b in 'za' for a in '21']
+    assert lines[4:] == [(b, a, request, request == 2) for b in 'za'
+                         for a in '21' for request in (1, 2)]
+    assert set(table['n']) == {3}
+    for _, line in table[4:].iterrows():
         chosen = raw[(raw['cell'] == (line['b'], line['a']))
                      & (raw['request'] == line['request'])]
         for name in NUMBERS:
@@ -52,6 +55,51 @@ def test_mean_and_spread_against_numpy():
             assert line[f'{name}_std'] == pytest.approx(
                 np.sqrt(((values - values.mean())**2).sum() / 2))
     assert 'm_mean' not in table
+
+
+def single_and_continual():
+    """Cells of three requests and of one; o and m are not always measured."""
+    raw = frame(
+        dict(a=['x', 'y'], b=['z']), requests=3, protocols=('paper', 'coco'))
+    raw['o'] = raw['H'].where(raw['request'] > 1)
+    single = raw['cell'] == ('y', 'z')
+    raw['m'] = raw['f'].where(~single)
+    raw = raw[~single | (raw['request'] == 1)]
+    return raw.assign(last=raw['last'] | single)
+
+
+def test_mean_over_requests_against_plain_python():
+    """Of each run first, over the requests that have the number."""
+    raw = single_and_continual()
+    means = aggregate(raw, ['a', 'b']).query('request == "mean"')
+    assert list(zip(means['a'], means['protocol'])) == [('x', 'paper'),
+                                                        ('x', 'coco'),
+                                                        ('y', 'paper'),
+                                                        ('y', 'coco')]
+    assert set(means['n']) == {3} and not means['last'].any()
+    runs = {}
+    for row in raw.to_dict('records'):
+        for name in (*NUMBERS, 'o', 'm'):
+            if not np.isnan(row[name]):
+                key = row['cell'][0], row['protocol'], name
+                runs.setdefault(key, {}).setdefault(row['seed'],
+                                                    []).append(row[name])
+    for line in means.to_dict('records'):
+        for name in (*NUMBERS, 'o', 'm'):
+            of_seeds = runs.get((line['a'], line['protocol'], name))
+            if of_seeds is None:
+                assert line['a'] == 'y' and name in 'om'
+                assert np.isnan(line[f'{name}_mean'])
+                continue
+            each = [statistics.mean(found) for found in of_seeds.values()]
+            assert line[f'{name}_mean'] == pytest.approx(statistics.mean(each))
+            assert line[f'{name}_std'] == pytest.approx(statistics.stdev(each))
+
+
+def test_one_request_has_no_mean():
+    table = aggregate(frame(dict(a=['x', 'y'])), ['a'])
+    assert list(table['request']) == [1, 1] and table['last'].all()
+    assert '## Mean over' not in render_study('Name', table, ['a'])
 
 
 def test_one_seed_has_no_spread():
@@ -68,19 +116,29 @@ def test_rendered_as_markdown():
         frame(axes, requests=2, protocols=('paper', 'coco')), ['group'])
     text = render_study('Groups', table, ['group'], ['one', 'two'])
     assert text.isascii()
-    tables = [part for part in text.split('\n\n') if part.startswith('|')]
-    assert len(tables) == 2
-    for part, lines in zip(tables, (4, 8)):
+    parts = text.split('\n\n')
+    assert [part for part in parts if part.startswith('#')] == [
+        '# Groups', '## Mean over the requests', '## After the last request',
+        '## After each request'
+    ]
+    tables = [part for part in parts if part.startswith('|')]
+    assert len(tables) == 3
+    for part, lines in zip(tables, (4, 4, 8)):
         header, rule, *rows = part.split('\n')
         assert len(rows) == lines
         assert {row.count('|')
                 for row in (header, rule, *rows)} == {header.count('|')}
         assert 'AP_f' in header and 'AP_m' not in header
         assert set(rule) == {'|', '-'}
-    last = table[table['last']].iloc[0]
-    cells = [c.strip() for c in tables[0].split('\n')[2].split('|')[1:-1]]
-    assert cells[:3] == ['block', 'paper', '3']
-    assert f'{last["H_mean"]:.3f} ({last["H_std"]:.3f})' in cells
+    chosen = ('mean', 2, 1)
+    for part, request in zip(tables, chosen):
+        cells = [c.strip() for c in part.split('\n')[2].split('|')[1:-1]]
+        if 'request' in part:
+            assert cells.pop(1) == '1'
+        assert cells[:3] == ['block', 'paper', '3']
+        line = table[table['request'] == request].iloc[0]
+        assert f'{line["H_mean"]:.3f} ({line["H_std"]:.3f})' in cells
+    assert 'mean' not in tables[2]
     assert 'a[b]' in tables[0]
     assert text.endswith('Not finished, 2 runs: one; two.')
 
@@ -93,8 +151,9 @@ def drawn(monkeypatch, tmp_path):
     monkeypatch.setattr(study_figure, 'new_figure',
                         lambda *size: made.append(figure(*size)) or made[-1])
 
-    def draw(axes, **kwargs):
-        table = aggregate(frame(axes, **kwargs), list(axes))
+    def draw(axes, raw=None, **kwargs):
+        raw = frame(axes, **kwargs) if raw is None else raw
+        table = aggregate(raw, list(axes))
         draw_study('Name', table, list(axes), tmp_path / 'x.png')
         assert (tmp_path / 'x.png').stat().st_size > 5000
         return SimpleNamespace(
@@ -130,27 +189,37 @@ def test_numbers_are_on_their_scale(drawn, values, scale):
 
 def test_one_axis_shows_every_request(drawn):
     found = drawn(dict(a=['1', '2']), requests=3)
+    assert found.figure.get_suptitle() == 'Name'
     assert len(found.panels[0].containers) == 3
     assert [t.get_text()
             for t in found.figure.legends[0].get_texts()] == ['1', '2', '3']
 
 
-def test_two_axes_of_words_are_grouped_bars(drawn):
+@pytest.mark.parametrize('requests, shown, title',
+                         [(1, 1, 'Name'),
+                          (4, 'mean', 'Name, mean over 4 requests')])
+def test_two_axes_of_words_are_grouped_bars(drawn, requests, shown, title):
     axes = dict(group=['block', 'lora'], position=['ffn', 'attn', 'both'])
-    found = drawn(axes, requests=2)
-    last = found.table[found.table['last']]
+    found = drawn(axes, requests=requests)
+    lines = found.table[found.table['request'] == shown]
+    assert found.figure.get_suptitle() == title
     panel = found.panels[0]
     assert len(panel.patches) == 6
     heights = [patch.get_height() for patch in panel.patches]
     expected = [
-        float(last[(last['group'] == g)
-                   & (last['position'] == p)]['H_mean'].iloc[0])
+        float(lines[(lines['group'] == g)
+                    & (lines['position'] == p)]['H_mean'].iloc[0])
         for p in axes['position'] for g in axes['group']
     ]
     np.testing.assert_allclose(heights, expected)
     assert [t.get_text()
             for t in found.figure.legends[0].get_texts()] == axes['position']
     assert [t.get_text() for t in panel.get_xticklabels()] == axes['group']
+
+
+def test_title_where_cells_have_other_numbers_of_requests(drawn):
+    found = drawn(dict(a=['x', 'y'], b=['z']), raw=single_and_continual())
+    assert found.figure.get_suptitle() == 'Name, mean over the requests'
 
 
 def test_the_numerical_axis_is_drawn_across(drawn):

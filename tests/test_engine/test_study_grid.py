@@ -1,21 +1,29 @@
 """The config of a study: its cells, and what is refused."""
 import itertools
-import re
 from pathlib import Path
 
 import pytest
-from mmengine.registry import DefaultScope
 
-from gslora_mm.engine import ForgetSettings, read_config
-from gslora_mm.engine.request_config import training_config
-from gslora_mm.engine.study import plan_runs, read_study
-from gslora_mm.registry import MODELS
+from gslora_mm.engine import read_config
+from gslora_mm.engine.study import plan, plan_runs, read_study
 from gslora_mm.utils import ForgetError
 
 REPO = Path(__file__).resolve().parents[2]
-SHIPPED = sorted((REPO / 'configs/studies').glob('*.py'))
 BASE = REPO / 'configs/gslora/vit_shapes_forget.py'
 RANKS = dict(option='forget.lora.rank', values=[4, 8])
+# Axes that choose the config, and the configs they choose.
+TEMPLATE = REPO / 'configs/gslora/vit_shapes_forget{setting}{method}.py'
+SETTING = dict(files=dict(full='', few='_4shot', missing='_missing'))
+METHOD = dict(files={'GS-LoRA': '', 'GS-LoRA++': '_pp'})
+PRACTICAL = dict(base=TEMPLATE, axes=dict(setting=SETTING, method=METHOD))
+FILES = {
+    ('full', 'GS-LoRA'): 'vit_shapes_forget',
+    ('full', 'GS-LoRA++'): 'vit_shapes_forget_pp',
+    ('few', 'GS-LoRA'): 'vit_shapes_forget_4shot',
+    ('few', 'GS-LoRA++'): 'vit_shapes_forget_4shot_pp',
+    ('missing', 'GS-LoRA'): 'vit_shapes_forget_missing',
+    ('missing', 'GS-LoRA++'): 'vit_shapes_forget_missing_pp',
+}
 
 
 def write(path, axes=None, base=BASE, text='', **study):
@@ -97,6 +105,61 @@ def test_command_line_beats_the_config(path):
         read_study(path, {'forget.lora.rank': 2})
 
 
+def test_files_choose_the_config(path, tmp_path, monkeypatch):
+    """Every run is the config that is named here, with the other options."""
+    read = []
+    monkeypatch.setattr(plan, 'read_config',
+                        lambda path: read.append(path) or read_config(path))
+    axes = dict(
+        rank=RANKS,
+        **PRACTICAL['axes'],
+        beta={
+            'low': {
+                'forget.method.beta': .1
+            },
+            'own': {}
+        })
+    grid = read_study(write(path, axes, TEMPLATE), seeds=[3])
+    runs = plan_runs(grid, tmp_path / 'out')
+    assert len(runs) == 24
+    assert sorted(Path(p).stem for p in read) == sorted(FILES.values())
+    for run in runs:
+        values = run.cell.values
+        name = FILES[values['setting'], values['method']]
+        assert Path(run.cell.base) == REPO / f'configs/gslora/{name}.py'
+        expected = read_config(run.cell.base)
+        expected.forget.lora.rank = int(values['rank'])
+        if values['beta'] == 'low':
+            expected.forget.method.beta = .1
+        expected.randomness.seed = 3
+        assert run.config.to_dict() == expected.to_dict()
+    assert runs[0].cell.name == 'rank=4,setting=full,method=GS-LoRA,beta=low'
+
+
+def test_files_beside_a_preparation_in_any_folder(tmp_path):
+    folder = tmp_path / '{strange}'
+    folder.mkdir()
+    axes = dict(
+        depth=dict(
+            option='model.backbone.arch.num_layers',
+            values=[3],
+            prepare=dict(config=str(REPO / 'configs/pretrain/vit_shapes.py'))),
+        **{'a.b': dict(files={
+            '1': 'one',
+            '2': 'two'
+        })})
+    for name, method in (('one', 'GSLoRA'), ('two', 'GSLoRAPlusPlus')):
+        (folder / f'{name}.py').write_text(
+            f'_base_ = {str(BASE)!r}\nforget = dict(method=dict('
+            f'type={method!r}))')
+    study = write(folder / 'study.py', axes, 'x/../{a.b}.py')
+    (folder / 'x').mkdir()
+    runs = plan_runs(read_study(study, seeds=[0]), tmp_path / 'out')
+    assert [run.config.forget.method.type
+            for run in runs] == ['GSLoRA', 'GSLoRAPlusPlus']
+    assert runs[0].needs is runs[1].needs is not None
+
+
 ERRORS = {
     'a base that is not there':
     (dict(base='no/such.py'), r'base of .*study.py is no/such.py, and there '
@@ -142,6 +205,77 @@ ERRORS = {
     'a preparation that is not there':
     (dict(axes=dict(rank=dict(RANKS, prepare=dict(config='no.py')))),
      'prepare.config of .* is no.py'),
+    'a file that is not there': (
+        dict(
+            base=TEMPLATE,
+            axes=dict(
+                setting=SETTING,
+                method=dict(
+                    files={
+                        'good': '_pp',
+                        'bad': '_p'
+                    }))), 'cell setting=full,method=bad: its base is '
+        '.*/vit_shapes_forget_p.py, and there is no such file; correct '
+        'base, or files of the axes'),
+    'files beside prepare': (
+        dict(
+            base=TEMPLATE,
+            axes=dict(
+                setting=SETTING, method=dict(METHOD,
+                                             prepare=dict(config='x')))),
+        "axis 'method' of the study chooses files and has 'prepare', too; "),
+    'files beside values': (
+        dict(
+            base=TEMPLATE,
+            axes=dict(setting=SETTING, method=dict(METHOD, **RANKS))),
+        "axis 'method' of the study chooses files and has 'option', too; "),
+    'an axis that base does not have':
+    (dict(axes=dict(method=METHOD)), "axis 'method' of the study chooses "
+     r"files, and base of .*study.py is .*; put \{method\} into it"),
+    'files without base': (dict(text='base = None', axes=dict(method=METHOD)),
+                           'base of .* is missing; name a config file'),
+    'braces without an axis':
+    (dict(base=TEMPLATE, axes=dict(setting=SETTING, methods=METHOD)),
+     r'base of .*study.py has \{method\}, and no axis with files is called '
+     'so; name one of setting, methods, or'),
+    'braces with an axis of another form':
+    (dict(base=TEMPLATE, axes=dict(setting=SETTING, method=RANKS)),
+     r'has \{method\}, and no axis with files is called so'),
+    'braces without any axis with files':
+    (dict(base=TEMPLATE), r'has \{setting\}, .* is called so; remove it, or'),
+    'a list of files':
+    (dict(base=TEMPLATE, axes=dict(setting=dict(files=['', '_4shot']))),
+     r"axis 'setting' of the study chooses files by \['', '_4shot'\]; give "
+     r'what each value puts in the place of \{setting\} in base'),
+    'a file that is no text':
+    (dict(base=TEMPLATE, axes=dict(setting=dict(files=dict(four=4)))),
+     "axis 'setting' of the study chooses 4 for four; give the text for"),
+    'no files': (dict(base=TEMPLATE, axes=dict(setting=dict(files={}))),
+                 "axis 'setting' of the study has no values"),
+    'a bad name of a file': (dict(
+        base=TEMPLATE, axes=dict(setting=dict(files={'a/b': ''}))),
+                             "'a/b' cannot be part of the name"),
+    'an unknown section of a file':
+    (dict(PRACTICAL, options={'modle.head.type': 1}),
+     'cell setting=full,method=GS-LoRA: option modle.head.type: '
+     ".*vit_shapes_forget.py has no 'modle'"),
+    'an option for the first of the files only': (dict(
+        base=TEMPLATE,
+        axes=dict(
+            method=dict(files={
+                'with': '_pp',
+                'without': ''
+            }), setting=SETTING),
+        options={
+            'forget.method.prototype_forget': .5
+        }), 'cell method=without,setting=full: forget.method cannot be built: '
+                                                  '.*prototype_forget'),
+    'configs of two tasks': (
+        dict(
+            base=REPO / 'configs/gslora/{model}_shapes_forget.py',
+            axes=dict(model=dict(files=dict(a='vit', b='ddetr')))),
+        'vit_shapes_forget.py and .*ddetr_shapes_forget.py are of different '
+        'tasks, .*; make it two studies'),
 }
 
 
@@ -159,90 +293,3 @@ def test_other_configs_are_no_study(tmp_path):
         read_study(BASE)
     with pytest.raises(ForgetError, match='cannot be read'):
         read_study(tmp_path / 'none.py')
-
-
-# --- what is shipped ---------------------------------------------------------
-
-
-def test_every_study_is_shipped():
-    assert {p.stem
-            for p in SHIPPED} == {
-                'alpha', 'beta', 'data_ratio', 'depth', 'groups',
-                'groups_detection', 'layers_detection', 'rank', 'shots',
-                'sparsity'
-            }
-
-
-@pytest.mark.parametrize('path', SHIPPED, ids=lambda p: p.stem)
-def test_shipped_study_expands(path, tmp_path):
-    grid = read_study(path)
-    runs = plan_runs(grid, tmp_path / 'out')
-    count = len(grid.seeds)
-    for axis in grid.axes:
-        count *= len(axis.values)
-    assert len(runs) == count >= 9
-    contents = {str(run.settings()) for run in runs}
-    assert len(contents) == count, 'two runs are the same'
-    for run in runs:
-        settings = ForgetSettings.from_config(run.config)
-        assert len(settings.requests) == run.requests
-        assert run.config.load_from.endswith('.pth')
-
-
-def test_depths_share_no_base_model(tmp_path):
-    study = REPO / 'configs/studies/depth.py'
-    runs = plan_runs(read_study(study), tmp_path / 'out')
-    for run in runs:
-        layers = run.config.model.backbone.arch.num_layers
-        prepared = run.needs.config
-        assert run.config.load_from == str(run.needs.result)
-        assert prepared.model == run.config.model
-        assert prepared.model.backbone.arch.num_layers == layers
-        assert prepared.train_cfg.max_epochs == prepared.param_scheduler[1].end
-    assert len({run.config.load_from for run in runs}) == 3
-
-
-def _groups(run, tmp_path):
-    """Names of the groups of the model that a run trains."""
-    settings = ForgetSettings.from_config(run.config)
-    cfg = training_config(run.config, settings, settings.requests[0],
-                          tmp_path / 'request_01', '', '')
-    with DefaultScope.overwrite_default_scope(run.config.default_scope):
-        return MODELS.build(cfg.model).groups.names
-
-
-def _first_runs(name, tmp_path):
-    """The runs of a shipped study with one seed, by their cells' values."""
-    grid = read_study(REPO / f'configs/studies/{name}.py', seeds=[0])
-    return {
-        tuple(run.cell.values.values()): run
-        for run in plan_runs(grid, tmp_path / 'out')
-    }
-
-
-def test_group_study_has_the_groups_it_names(tmp_path):
-    """Six blocks, each of two FFN linears and of qkv and proj."""
-    linears = dict(ffn=2, attention=2, both=4)
-    matrices = dict(block=None, lora=1, matrix=2)
-    for (group, position), run in _first_runs('groups', tmp_path).items():
-        each = linears[position] * matrices[group] if matrices[group] else 1
-        assert len(_groups(run, tmp_path)) == 6 * each
-
-
-def test_layer_study_has_the_layers_it_names(tmp_path):
-    runs = _first_runs('layers_detection', tmp_path)
-    found = {name: _groups(run, tmp_path) for (name, ), run in runs.items()}
-    for part in ('encoder', 'decoder'):
-        assert found[part] == [f'{part}.layers.{i}' for i in range(3)]
-    assert found['both'] == found['encoder'] + found['decoder']
-
-
-def test_example_of_the_docs_expands(path, tmp_path):
-    text = (REPO / 'docs/studies.md').read_text()
-    (example, ) = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
-    path.write_text(example.replace("'../", f"'{REPO}/configs/"))
-    runs = plan_runs(read_study(path), tmp_path / 'out')
-    assert len(runs) == 12
-    assert {run.config.train_cfg.max_epochs for run in runs} == {6}
-    listed = re.findall(r'^\| `(\w+)\.py` \|', text, re.MULTILINE)
-    assert sorted(listed) == [p.stem for p in SHIPPED]

@@ -3,6 +3,7 @@ import hashlib
 import itertools
 import json
 import os
+import runpy
 import signal
 import time
 
@@ -71,24 +72,18 @@ def test_table_holds_mean_and_spread(tmp_path, tools, config):
     text = Study(config, work_dir).run(tools)
     assert text == (work_dir / 'study.md').read_text().rstrip('\n')
     table = pd.read_csv(work_dir / 'study.csv')
-    assert list(table['rank']) == [1, 1, 4, 4]
-    assert list(table['request']) == [1, 2, 1, 2]
-    assert list(table['last']) == [False, True] * 2
+    assert list(table['rank']) == [1, 4, 1, 1, 4, 4]
+    assert list(table['request']) == ['mean', 'mean', '1', '2', '1', '2']
+    assert list(table['last']) == [False] * 2 + [False, True] * 2
     assert set(table['n']) == {2}
     for _, row in table.iterrows():
-        runs = [
-            json.loads(
-                (work_dir / f'cells/rank={row["rank"]}/seed_{seed}/'
-                 'summary.json').read_text())['requests'][row['request'] -
-                                                          1]['top1']
-            for seed in SEEDS
-        ]
-        for name, column in (('Acc_f', 'Acc_f'), ('Acc_r_base', 'Acc_r_base'),
-                             ('H', 'H'), ('Acc_o', 'Acc_o')):
-            values = np.array([r[name] for r in runs], float)
-            np.testing.assert_allclose(row[f'{column}_mean'], values.mean())
-            np.testing.assert_allclose(row[f'{column}_std'],
-                                       values.std(ddof=1))
+        for name in ('Acc_f', 'Acc_r_base', 'H', 'Acc_o'):
+            values = np.array([
+                _of_request(work_dir, row['rank'], seed, row['request'], name)
+                for seed in SEEDS
+            ])
+            np.testing.assert_allclose(row[f'{name}_mean'], values.mean())
+            np.testing.assert_allclose(row[f'{name}_std'], values.std(ddof=1))
         np.testing.assert_allclose(row['kept_mean'], 90.5)
         np.testing.assert_allclose(row['kept_std'], np.sqrt(.5))
         assert row['parameters_mean'] == 11 * row['rank']
@@ -97,6 +92,50 @@ def test_table_holds_mean_and_spread(tmp_path, tools, config):
     assert 'Acc_m_mean' not in table
     for name in ('study.png', 'study.pdf'):
         assert (work_dir / name).stat().st_size > 5000
+
+
+def _of_request(work_dir, rank, seed, request, name):
+    """What a run measured after a request, or the mean over all."""
+    folder = work_dir / f'cells/rank={rank}/seed_{seed}'
+    rows = json.loads((folder / 'summary.json').read_text())['requests']
+    found = [np.nan if v is None else v
+             for v in (row['top1'][name] for row in rows)]  # yapf: disable
+    if request == 'mean':
+        found = [v for v in found if not np.isnan(v)]
+        return sum(found) / len(found)
+    return found[int(request) - 1]
+
+
+def test_files_and_options_in_one_table(tmp_path, tools):
+    """Each cell starts from its own config; both axes are in the table."""
+    axes = dict(
+        method=dict(files={
+            'GS-LoRA': '',
+            'GS-LoRA++': '_pp'
+        }),
+        rank=dict(option='forget.lora.rank', values=[1, 4]))
+    base = REPO / 'configs/gslora/vit_shapes_forget{method}.py'
+    config = write_study(tmp_path / 'two.py', axes, seeds=[0], base=base)
+    work_dir = tmp_path / 'study'
+    text = Study(config, work_dir).run(tools)
+    assert started(tmp_path) == [('1', '0'), ('4', '0')] * 2
+    assert 'GS-LoRA++' in text and '## Mean over the requests' in text
+    table = pd.read_csv(work_dir / 'study.csv')
+    assert list(zip(table['method'], table['rank'])) == [
+        *itertools.product(['GS-LoRA', 'GS-LoRA++'], [1, 4]),
+        *itertools.product(['GS-LoRA', 'GS-LoRA++'], [1, 1, 4, 4])
+    ]
+    for method, kind in (('GS-LoRA', 'GSLoRA'), ('GS-LoRA++',
+                                                 'GSLoRAPlusPlus')):
+        for rank in RANKS:
+            folder = work_dir / f'cells/method={method},rank={rank}/seed_0'
+            forget = runpy.run_path(str(folder / 'config.py'))['forget']
+            assert forget['method']['type'] == kind
+            assert forget['lora']['rank'] == rank
+    # Another file under the same name is another study.
+    axes['method']['files']['GS-LoRA'] = '_4shot'
+    with pytest.raises(ForgetError, match='rank=1/seed_0 was run with other'):
+        Study(write_study(config, axes, seeds=[0], base=base), work_dir)
 
 
 def test_killed_study_goes_on(tmp_path, tools, config):
@@ -123,7 +162,7 @@ def test_killed_study_goes_on(tmp_path, tools, config):
     assert started(tmp_path) == [*PAIRS[:3], *PAIRS[2:]]
     after = cells(work_dir)
     assert {path: after[path] for path in before} == before
-    assert list(pd.read_csv(work_dir / 'study.csv')['n']) == [2] * 4
+    assert list(pd.read_csv(work_dir / 'study.csv')['n']) == [2] * 6
 
 
 def _alive(pid):
@@ -159,7 +198,8 @@ def test_other_grids_add_cells(tmp_path, tools, config):
     assert started(tmp_path)[4:] == [('2', '0'), ('2', '5'), ('1', '5')]
     # Seeds of the first call count, too; the order is that of the grid.
     table = pd.read_csv(work_dir / 'study.csv')
-    assert list(zip(table['rank'], table['n']))[::2] == [(2, 2), (1, 3)]
+    assert list(zip(table['rank'], table['n'])) == [(2, 2), (1, 3), (2, 2),
+                                                    (2, 2), (1, 3), (1, 3)]
 
 
 def test_changed_settings_are_refused(tmp_path, tools, config):
@@ -190,7 +230,7 @@ def test_table_of_a_part(tmp_path, tools, config):
     summary.write_text(json.dumps(content))
     text = Study(config, work_dir).tabulate()
     assert 'Not finished, 3 runs' in text
-    assert list(pd.read_csv(work_dir / 'study.csv')['rank']) == [1, 1]
+    assert list(pd.read_csv(work_dir / 'study.csv')['rank']) == [1, 1, 1]
     assert len(started(tmp_path)) == 2
 
 

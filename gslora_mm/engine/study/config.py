@@ -6,13 +6,11 @@ from mmengine.config import Config
 
 from ...utils import ForgetError
 from ..config_checks import refuse_unknown
-from .grid import Axis, Grid
+from .axes import existing_file, read_axis, read_options
+from .grid import Grid
 
 _KEYS = ('name', 'seeds', 'options', 'axes')
-_AXIS_KEYS = ('option', 'values', 'prepare')
-_PREPARE_KEYS = ('config', 'options')
-# Names of values become names of folders.
-_NAME = re.compile(r'[\w.+-]+')
+_BRACES = re.compile(r'\{([^{}]*)\}')
 
 
 def read_study(path, options=None, seeds=None):
@@ -28,7 +26,9 @@ def read_study(path, options=None, seeds=None):
                 # One key, or several that all take the value.
                 alpha=dict(option='forget.method.alpha', values=[1, 10, 100]),
                 # Values with names and any options.
-                mode=dict(exact={'forget.method.mode': 'proximal'}, ...)))
+                mode=dict(exact={'forget.method.mode': 'proximal'}, ...),
+                # What stands for {setting} in base.
+                setting=dict(files={'full': '', '4shot': '_4shot'})))
 
     An axis in the first form may have ``prepare=dict(config=PATH,
     options={...})``: for each of its values a base model is pre-trained,
@@ -52,18 +52,21 @@ def read_study(path, options=None, seeds=None):
         raise ForgetError(f'{path} is no study: it has no study section; see '
                           'configs/studies/ for examples')
     refuse_unknown(f'study of {path}', study, _KEYS)
-    base = _existing(cfg.get('base'), folder, f'base of {path}')
     axes = study.get('axes')
     if not axes or not isinstance(axes, dict):
         raise ForgetError(f'{path} varies nothing; give study.axes, e.g. '
                           "dict(rank=dict(option='forget.lora.rank', "
                           'values=[4, 8]))')
-    axes = [_axis(str(k), v, folder) for k, v in axes.items()]
-    common = _options(study.get('options', {}), 'study.options')
-    common.update(_flat(options or {}))
-    _refuse_clashes(axes, _flat(options or {}))
+    axes = [read_axis(str(k), v, folder) for k, v in axes.items()]
+    base = _base(cfg.get('base'), folder, f'base of {path}', axes)
+    given = {str(k): v for k, v in (options or {}).items()}
+    common = {**read_options(study.get('options', {}), 'study.options'),
+              **given}  # yapf: disable
+    _refuse_clashes(axes, given)
     seeds = _seeds(study.get('seeds', [0]) if seeds is None else seeds)
-    return Grid(study.get('name', Path(path).stem), base, axes, seeds, common)
+    grid = Grid(study.get('name', Path(path).stem), base, axes, seeds, common)
+    _check_files(grid)
+    return grid
 
 
 def _read(path):
@@ -76,73 +79,33 @@ def _read(path):
                           'the path or the config') from err
 
 
-def _axis(name, content, folder):
-    where = f'axis {name!r} of the study'
-    if not isinstance(content, dict):
-        raise ForgetError(f'{where} is {content!r}; it must be a dict of '
-                          'values')
-    prepare, values = None, content
-    if 'option' in content or 'values' in content:
-        refuse_unknown(where, content, _AXIS_KEYS)
-        prepare, values = content.get('prepare'), _listed(where, content)
-    if not values:
-        raise ForgetError(f'{where} has no values; give at least one, or '
-                          'remove the axis')
-    values = {str(k): _options(v, f'{k} of {where}')
-              for k, v in values.items()}  # yapf: disable
-    for text in (name, *values):
-        if not _NAME.fullmatch(text):
-            raise ForgetError(f'{where}: {text!r} cannot be part of the name '
-                              'of a folder; use letters, digits, . + - _')
-    if prepare is not None:
-        prepare = _prepare(where, prepare, folder)
-    return Axis(name, values, prepare)
+def _base(base, folder, where, axes):
+    """The path of the base, with braces for every axis with files."""
+    names = [axis.name for axis in axes if axis.files]
+    found = _BRACES.findall(base) if isinstance(base, str) else []
+    for name in found:
+        if name not in names:
+            known = f'name one of {", ".join(names)}' if names else 'remove it'
+            raise ForgetError(f'{where} has {{{name}}}, and no axis with '
+                              f'files is called so; {known}, or give the axis '
+                              "files={'full': '', 'few': '_4shot'}")
+    if not names or not isinstance(base, str):
+        return existing_file(base, folder, where)
+    for name in names:
+        if name not in found:
+            raise ForgetError(f'axis {name!r} of the study chooses files, and '
+                              f'{where} is {base!r}; put {{{name}}} into it, '
+                              'or remove the axis')
+    return str(folder / base)
 
 
-def _listed(where, content):
-    """Options by the name of the value, from keys and a list."""
-    keys, values = content.get('option'), content.get('values')
-    keys = [keys] if isinstance(keys, str) else keys
-    if not keys or not isinstance(keys, list):
-        raise ForgetError(f'{where} lists values but no option; name the '
-                          'config key, e.g. option=\'forget.lora.rank\'')
-    if not isinstance(values, list):
-        raise ForgetError(f'{where} has no values; give a list of them')
-    names = [str(value) for value in values]
-    if len(set(names)) < len(names):
-        raise ForgetError(f'{where} lists a value twice: {names}')
-    return {n: {key: v for key in keys} for n, v in zip(names, values)}
-
-
-def _prepare(where, prepare, folder):
-    if not isinstance(prepare, dict):
-        raise ForgetError(f'prepare of {where} must be dict(config=PATH, '
-                          'options={...})')
-    refuse_unknown(f'prepare of {where}', prepare, _PREPARE_KEYS)
-    return dict(
-        config=_existing(
-            prepare.get('config'), folder, f'prepare.config of {where}'),
-        options=_options(prepare.get('options', {}), f'prepare of {where}'))
-
-
-def _options(content, where):
-    if not isinstance(content, dict):
-        raise ForgetError(f'{where} is {content!r}; it must be a dict of '
-                          "options such as {'forget.lora.rank': 4}")
-    return _flat(content)
-
-
-def _flat(options):
-    return {str(k): v for k, v in options.items()}
-
-
-def _existing(path, folder, where):
-    if not isinstance(path, str):
-        raise ForgetError(f'{where} is missing; name a config file')
-    if not (folder / path).is_file():
-        raise ForgetError(f'{where} is {path}, and there is no such file; '
-                          'correct the path, relative to the study')
-    return str(folder / path)
+def _check_files(grid):
+    """The base of every cell must be there."""
+    for cell in grid.cells():
+        if not Path(cell.base).is_file():
+            raise ForgetError(f'cell {cell.name}: its base is {cell.base}, '
+                              'and there is no such file; correct base, or '
+                              'files of the axes')
 
 
 def _seeds(seeds):

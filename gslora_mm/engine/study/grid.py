@@ -13,10 +13,13 @@ class Axis:
             as in ``--cfg-options``) of every value, by its name.
         prepare (dict, optional): ``config`` and ``options`` of the training
             of a base model for each value.
+        files (dict[str, str], optional): What stands in the base config's
+            path for ``{name}``, by the name of the value.
     """
     name: str
     values: dict
     prepare: dict = None
+    files: dict = None
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,13 @@ class Cell:
     Args:
         values (dict[str, str]): Name of the value by name of the axis.
         options (dict): What they change in the base config.
+        base (str): Path of the base config.
         prepared (str, optional): Name of the base model that is trained for
             it, such as ``'depth=3'``.
     """
     values: dict
     options: dict
+    base: str
     prepared: str = None
 
     @property
@@ -45,7 +50,8 @@ class Grid:
 
     Args:
         name (str): Its title.
-        base (str): Path of the config that every run starts from.
+        base (str): Path of the config that every run starts from, with
+            ``{axis}`` for every axis that has files.
         axes (list[Axis]): What it varies.
         seeds (list[int]): Seeds of the runs of every cell.
         options (dict): What all runs change in the base config.
@@ -64,10 +70,12 @@ class Grid:
         ]
 
     def _cell(self, chosen):
-        options, prepared = {}, None
+        options, base, prepared = {}, self.base, None
         for axis in self.axes:
             value = chosen[axis.name]
             options.update(axis.values[value])
+            if axis.files:
+                base = base.replace(f'{{{axis.name}}}', axis.files[value])
             if axis.prepare:
                 prepared = f'{axis.name}={value}'
-        return Cell(chosen, options, prepared)
+        return Cell(chosen, options, base, prepared)

@@ -26,15 +26,17 @@ def plan_runs(grid, work_dir):
 
     Raises:
         ForgetError: If an option does not exist in the base config, settings
-            are bad, or a folder was begun with others.
+            are bad, a folder was begun with others, or base configs are
+            of different tasks.
     """
-    base, prepared = read_config(grid.base), {}
+    cells, prepared = grid.cells(), {}
+    bases = _read_bases(cells)
     runs, more = [], []
-    for cell in grid.cells():
+    for cell in cells:
         needs = _preparation(grid, cell, work_dir, prepared)
         folder = work_dir / 'cells' / cell.name
         try:
-            cfg, requests = _cell_config(base, grid, cell)
+            cfg, requests = _cell_config(bases[cell.base], grid, cell)
         except ForgetError as err:
             raise ForgetError(f'cell {cell.name}: {err}') from err
         if needs:
@@ -46,6 +48,18 @@ def plan_runs(grid, work_dir):
             run.check()
             (runs if seed in grid.seeds else more).append(run)
     return runs + more
+
+
+def _read_bases(cells):
+    """The base config of every cell by its path, each read once."""
+    paths = dict.fromkeys(cell.base for cell in cells)
+    found = {path: read_config(path) for path in paths}
+    scopes = {cfg.get('default_scope'): path for path, cfg in found.items()}
+    if len(scopes) > 1:
+        raise ForgetError(f'{" and ".join(scopes.values())} are of different '
+                          'tasks, whose results do not fit in one table; '
+                          'make it two studies')
+    return found
 
 
 def _other_seeds(folder, seeds):
@@ -79,7 +93,7 @@ def _of_model(options):
 def _cell_config(base, grid, cell):
     """The checked config of a cell, and its number of requests."""
     options = {**grid.options, **cell.options}
-    check_options(base, options, grid.base)
+    check_options(base, options, cell.base)
     cfg = _changed(base, options)
     settings = ForgetSettings.from_config(cfg)
     for request in settings.requests:
