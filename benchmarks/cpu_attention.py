@@ -2,6 +2,7 @@
 from unittest import mock
 
 import torch
+from mmcv.ops import MultiScaleDeformableAttention
 
 from gslora_mm.models import cpu_deformable_attention as fast
 from .common import device, interleave, paired_ratio, row
@@ -14,9 +15,10 @@ PER_STREAM, REPEATS = 4, 20
 def run(setting):
     """Time the attention of a training step alone, then the whole step.
 
-    The first row computes every deformable attention of one step, forward
-    and backward, on the tensors that the step handed to it. The second is
-    information: the step itself, which differs in nothing but the attention.
+    The first row computes every deformable attention of one step, with its
+    projections, forward and backward, on the tensors that the step handed to
+    it. The second is information: the step itself, which differs in nothing
+    but the attention.
     ``max_difference`` is the largest difference of a result or a gradient,
     relative to the largest entry.
 
@@ -30,7 +32,7 @@ def run(setting):
     parts = forgetting_parts(setting, size)
     step = forgetting_step(parts)
     calls = _calls(step)
-    sides = dict(ours=fast.cpu_deformable_attention, mmcv=fast.mmcv_attention)
+    sides = dict(ours=fast.cpu_forward, mmcv=fast.mmcv_forward)
     name = f'{size}+{size} images: ours / mmcv'
     count = setting.count(REPEATS)
     wall, cpu = interleave(
@@ -60,46 +62,59 @@ def run(setting):
     return rows
 
 
-def _with(function, step):
-    """The step with ``function`` in mmcv's place."""
+def _with(forward, step):
+    """The step with ``forward`` in mmcv's place."""
 
     def run_step():
-        with mock.patch.object(fast.mmcv_module, fast.NAME, function):
+        with mock.patch.object(MultiScaleDeformableAttention, 'forward',
+                               forward):
             step()
 
     return run_step
 
 
 def _calls(step):
-    """Arguments of the attention of every layer in one training step."""
+    """Module and arguments of every deformable attention in one step."""
     calls = []
 
-    def record(*args):
-        calls.append(
-            [a.detach().clone().requires_grad_(a.requires_grad) for a in args])
-        return fast.mmcv_attention(*args)
+    def record(self, *args, **kwargs):
+        assert not args  # mmdet names them all
+        calls.append((self, {
+            k:
+            v.detach().clone().requires_grad_(v.requires_grad)
+            if torch.is_tensor(v) else v
+            for k, v in kwargs.items()
+        }))
+        return fast.mmcv_forward(self, **kwargs)
 
     _with(record, step)()
     return calls
 
 
-def _results(function, args):
+def _results(forward, call):
     """Output and gradients; a forward alone where none is wanted."""
-    out = function(*args)
-    wanted = [a for a in args if a.requires_grad]
-    return out, *(torch.autograd.grad(out.sum(), wanted) if wanted else ())
+    module, given = call
+    out = forward(module, **given)
+    wanted = [
+        v for v in (*given.values(), *module.parameters())
+        if torch.is_tensor(v) and v.requires_grad
+    ]
+    if not wanted:
+        return (out, )
+    grads = torch.autograd.grad(out.sum(), wanted, allow_unused=True)
+    return out, *(g for g in grads if g is not None)
 
 
-def _attention(function, calls):
+def _attention(forward, calls):
 
     def run_calls():
-        for args in calls:
-            _results(function, args)
+        for call in calls:
+            _results(forward, call)
 
     return run_calls
 
 
 def _difference(sides, calls):
     return max(
-        float((a - b).abs().max() / b.abs().max()) for args in calls
-        for a, b in zip(*(_results(f, args) for f in sides.values())))
+        float((a - b).abs().max() / b.abs().max()) for call in calls
+        for a, b in zip(*(_results(f, call) for f in sides.values())))

@@ -1,4 +1,4 @@
-"""Machine code for ``cpu_deformable_attention.py``, made by numba.
+"""Machine code for ``cpu_attention_function.py``, made by numba.
 
 numba takes seconds to import and to compile; imported at the first use.
 
@@ -9,11 +9,14 @@ and every sum is still made by one of them, in the same order.
 The maps of a pair are copied into one contiguous block, each inside a border
 of zeros: the four neighbours of every point that touches its map are there,
 and none has to be asked whether it is. Rows are adjacent as the points need
-them, where in ``value`` all other heads lie between.
+them, where in ``value`` all other heads lie between. They are filled up with
+zeros to whole vectors: a loop of constant length needs no remainder.
 
 Not-a-number must stay one, so that of ``fastmath`` only those parts are on
 that make sums fast.
 """
+import math
+
 import numpy as np
 from numba import boolean, float32, int64, njit
 
@@ -23,9 +26,9 @@ _FAST = dict(error_model='numpy', fastmath={'contract', 'reassoc'})
 
 
 @njit(error_model='numpy')
-def _pixel(location, size):
-    """A location in units of pixels, rounded as ``F.grid_sample`` does."""
-    grid = _TWO * location - _ONE
+def _pixel(reference, shift, size):
+    """A point in units of pixels, rounded as ``F.grid_sample`` does."""
+    grid = _TWO * (reference + shift) - _ONE
     return (grid + _ONE) * (np.float32(size) * _HALF) - _HALF
 
 
@@ -33,6 +36,23 @@ def _pixel(location, size):
 def _touches(x, y, width, height):
     """Whether a point has a neighbour in the map; not-a-number has none."""
     return -1 <= x and x < width and -1 <= y and y < height
+
+
+@njit(error_model='numpy')
+def _point(references, offsets, i, n, k, level, share, width, height):
+    """x and y of a sampling point in pixels.
+
+    Around reference points the offsets are in pixels; around boxes in halves
+    of their sides, shared by the points. Rounded as mmcv does.
+    """
+    x, y = offsets[n, k, 0], offsets[n, k, 1]
+    if references.shape[2] == 4:
+        x = x / share * references[i, level, 2] * _HALF
+        y = y / share * references[i, level, 3] * _HALF
+    else:
+        x, y = x / np.float32(width), y / np.float32(height)
+    return (_pixel(references[i, level, 0], x,
+                   width), _pixel(references[i, level, 1], y, height))
 
 
 @njit(error_model='numpy')
@@ -51,13 +71,25 @@ def _padded_rows(sizes, keys):
 
 
 @njit(error_model='numpy')
-def _padded(value, rows, count, image, head):
-    """The maps of one pair with their borders, (count, channels)."""
-    padded = np.zeros((count, value.shape[3]), np.float32)
+def _fill(maps, value, rows, image, head):
+    """Copy the maps of one pair into their borders."""
     for key in range(len(rows)):
         for d in range(value.shape[3]):
-            padded[rows[key], d] = value[image, key, head, d]
-    return padded
+            maps[rows[key], d] = value[image, key, head, d]
+
+
+@njit(**_FAST)
+def _softmax(logits, weights, n):
+    """Shares of the points of one query and head."""
+    largest, total = logits[n, 0], _ZERO
+    for k in range(1, logits.shape[1]):
+        if logits[n, k] > largest:
+            largest = logits[n, k]
+    for k in range(logits.shape[1]):
+        weights[n, k] = math.exp(logits[n, k] - largest)
+        total += weights[n, k]
+    for k in range(logits.shape[1]):
+        weights[n, k] /= total
 
 
 @njit(**_FAST)
@@ -78,93 +110,116 @@ def _shares(x, y):
 
 
 @njit(inline='always', **_FAST)
-def _add(padded, row, scale, grad, image, query, head):
-    for d in range(grad.shape[3]):
-        padded[row, d] += scale * grad[image, query, head, d]
+def _gather(total, maps, row, below, a, b, c, e):
+    """Add the four neighbours, each with its share."""
+    for d in range(len(total)):
+        total[d] += (
+            a * maps[row, d] + b * maps[row + _NEXT, d] + c * maps[below, d] +
+            e * maps[below + _NEXT, d])
 
 
 @njit(inline='always', **_FAST)
-def _dots(padded, row, below, grad, image, query, head):
+def _scatter(maps, row, scale, other, grad):
+    """Add the gradient to two neighbours, to each its share."""
+    for d in range(len(grad)):
+        maps[row, d] += scale * grad[d]
+        maps[row + _NEXT, d] += other * grad[d]
+
+
+@njit(inline='always', **_FAST)
+def _dots(maps, row, below, grad):
     """Products of the gradient with the four neighbours."""
     a = b = c = e = _ZERO
-    for d in range(grad.shape[3]):
-        g = grad[image, query, head, d]
-        a += g * padded[row, d]
-        b += g * padded[row + _NEXT, d]
-        c += g * padded[below, d]
-        e += g * padded[below + _NEXT, d]
+    for d in range(len(grad)):
+        a += grad[d] * maps[row, d]
+        b += grad[d] * maps[row + _NEXT, d]
+        c += grad[d] * maps[below, d]
+        e += grad[d] * maps[below + _NEXT, d]
     return a, b, c, e
 
 
-def _forward(value, sizes, locations, weights, out, first, last):
-    """Sample and sum; see ``CPUDeformableAttention``."""
+def _forward(value, sizes, references, offsets, logits, weights, out, first,
+             last):
+    """Weigh, sample and sum; see ``CPUDeformableAttention``."""
     heads, channels = value.shape[2:]
-    queries, levels, points = weights.shape[1], *weights.shape[3:]
+    queries, levels = len(references) // len(value), len(sizes)
+    points = offsets.shape[1] // levels
+    share = np.float32(points)
     rows, count = _padded_rows(sizes, value.shape[1])
+    maps = np.zeros((count, channels), np.float32)
+    total = np.empty(channels, np.float32)
     for pair in range(first, last):
         i, h = pair // heads, pair % heads
-        maps = _padded(value, rows, count, i, h)
-        for q in range(queries):
-            for d in range(channels):
-                out[i, q, h, d] = _ZERO
-            start = 0
+        _fill(maps, value, rows, i, h)
+        for q in range(i * queries, (i + 1) * queries):
+            n, r = np.uint64(q * heads + h), np.uint64(q)
+            _softmax(logits, weights, n)
+            total[:] = _ZERO
+            start, outside = 0, _ZERO
             for lv in range(levels):
                 height, width = sizes[lv, 0], sizes[lv, 1]
-                for p in range(points):
-                    x = _pixel(locations[i, q, h, lv, p, 0], width)
-                    y = _pixel(locations[i, q, h, lv, p, 1], height)
-                    weight = weights[i, q, h, lv, p]
+                for k in range(lv * points, (lv + 1) * points):
+                    x, y = _point(references, offsets, r, n, np.uint64(k),
+                                  np.uint64(lv), share, width, height)
+                    weight = weights[n, np.uint64(k)]
                     if not _touches(x, y, width, height):
                         # Zero, unless one of them is not a number.
-                        nothing = (x * _ZERO + y * _ZERO) * weight
-                        for d in range(channels):
-                            out[i, q, h, d] += nothing
+                        outside += (x * _ZERO + y * _ZERO) * weight
                         continue
                     row, below = _neighbours(x, y, start, width)
                     left, right, upper, lower = _shares(x, y)
-                    a, b = weight * upper * left, weight * upper * right
-                    c, e = weight * lower * left, weight * lower * right
-                    for d in range(channels):
-                        out[i, q, h, d] += (
-                            a * maps[row, d] + b * maps[row + _NEXT, d] +
-                            c * maps[below, d] + e * maps[below + _NEXT, d])
+                    up, down = weight * upper, weight * lower
+                    _gather(total, maps, row, below, up * left, up * right,
+                            down * left, down * right)
                 start += (height + 2) * (width + 2)
+            for d in range(channels):
+                out[n, d] = total[d] + outside
 
 
-def _backward(value, sizes, locations, weights, grad, grad_value,
-              grad_locations, grad_weights, to_value, to_points, first, last):
+def _backward(value, sizes, references, offsets, weights, grad, grad_value,
+              grad_references, grad_offsets, grad_logits, to_value, to_points,
+              to_references, first, last):
     """Gradients of ``_forward``: for the values, for the points, or both."""
     heads, channels = value.shape[2:]
-    queries, levels, points = weights.shape[1], *weights.shape[3:]
+    queries, levels = len(references) // len(value), len(sizes)
+    points, boxes = offsets.shape[1] // levels, references.shape[2] == 4
+    share, part = np.float32(points), _HALF / np.float32(points)
     rows, count = _padded_rows(sizes, value.shape[1])
+    maps = np.zeros((count, channels), np.float32)
+    grad_maps = np.empty_like(maps)
+    local = np.zeros(channels, np.float32)
     for pair in range(first, last):
         i, h = pair // heads, pair % heads
-        maps = _padded(value, rows, count, i, h)
-        grad_maps = np.zeros_like(maps)
-        for q in range(queries):
+        _fill(maps, value, rows, i, h)
+        if to_value:
+            grad_maps[:] = _ZERO
+        for q in range(i * queries, (i + 1) * queries):
+            n, r = np.uint64(q * heads + h), np.uint64(q)
             # What a neighbour outside the map gives: zero, if all is finite.
-            outside = _ZERO
+            outside = mean = _ZERO
             for d in range(channels):
-                outside += grad[i, q, h, d] * _ZERO
+                local[d] = grad[n, d]
+                outside += local[d] * _ZERO
             start = 0
             for lv in range(levels):
                 height, width = sizes[lv, 0], sizes[lv, 1]
-                for p in range(points):
-                    x = _pixel(locations[i, q, h, lv, p, 0], width)
-                    y = _pixel(locations[i, q, h, lv, p, 1], height)
-                    weight = weights[i, q, h, lv, p]
+                level = np.uint64(lv)
+                sum_x = sum_y = sum_w = sum_h = _ZERO
+                for number in range(lv * points, (lv + 1) * points):
+                    k = np.uint64(number)
+                    x, y = _point(references, offsets, r, n, k, level, share,
+                                  width, height)
+                    weight = weights[n, k]
                     if _touches(x, y, width, height):
                         row, below = _neighbours(x, y, start, width)
                         left, right, upper, lower = _shares(x, y)
                         if to_value:
                             up, down = weight * upper, weight * lower
-                            _add(grad_maps, row, up * left, grad, i, q, h)
-                            _add(grad_maps, row + _NEXT, up * right, grad, i,
-                                 q, h)
-                            _add(grad_maps, below, down * left, grad, i, q, h)
-                            _add(grad_maps, below + _NEXT, down * right, grad,
-                                 i, q, h)
-                        a, b, c, e = _dots(maps, row, below, grad, i, q, h)
+                            _scatter(grad_maps, row, up * left, up * right,
+                                     local)
+                            _scatter(grad_maps, below, down * left,
+                                     down * right, local)
+                        a, b, c, e = _dots(maps, row, below, local)
                         total = outside + (
                             upper * (left * a + right * b) + lower *
                             (left * c + right * e))
@@ -175,12 +230,35 @@ def _backward(value, sizes, locations, weights, grad, grad_value,
                         total = x * _ZERO + y * _ZERO + outside
                         along_x = along_y = total
                     if to_points:
-                        along_x *= weight * np.float32(width)
-                        along_y *= weight * np.float32(height)
-                        grad_weights[i, q, h, lv, p] = total
-                        grad_locations[i, q, h, lv, p, 0] = along_x
-                        grad_locations[i, q, h, lv, p, 1] = along_y
+                        along_x *= weight
+                        along_y *= weight
+                        mean += weight * total
+                        grad_logits[n, k] = total
+                        if boxes:
+                            along_x *= np.float32(width) * part
+                            along_y *= np.float32(height) * part
+                            sum_w += along_x * offsets[n, k, 0]
+                            sum_h += along_y * offsets[n, k, 1]
+                        sum_x += along_x
+                        sum_y += along_y
+                        if boxes:
+                            along_x *= references[r, level, 2]
+                            along_y *= references[r, level, 3]
+                        grad_offsets[n, k, 0] = along_x
+                        grad_offsets[n, k, 1] = along_y
+                if to_references:
+                    scale_x, scale_y = np.float32(width), np.float32(height)
+                    if boxes:
+                        scale_x = scale_y = _ONE / part
+                        grad_references[n, level, 2] = sum_w
+                        grad_references[n, level, 3] = sum_h
+                    grad_references[n, level, 0] = sum_x * scale_x
+                    grad_references[n, level, 1] = sum_y * scale_y
                 start += (height + 2) * (width + 2)
+            if to_points:
+                for k in range(levels * points):
+                    grad_logits[n, k] = weights[n, k] * (
+                        grad_logits[n, k] - mean)
         if to_value:
             for key in range(len(rows)):
                 for d in range(channels):
@@ -197,9 +275,9 @@ def _compiled(function, *types):
                 raise
 
 
-_MAPS, _WEIGHTS = float32[:, :, :, ::1], float32[:, :, :, :, ::1]
-_LOCATIONS = float32[:, :, :, :, :, ::1]
-_INPUTS = (_MAPS, int64[:, ::1], _LOCATIONS, _WEIGHTS)
-forward = _compiled(_forward, *_INPUTS, _MAPS, int64, int64)
-backward = _compiled(_backward, *_INPUTS, _MAPS, _MAPS, _LOCATIONS, _WEIGHTS,
-                     boolean, boolean, int64, int64)
+_TWO_D, _THREE_D = float32[:, ::1], float32[:, :, ::1]
+_MAPS = float32[:, :, :, ::1]
+_INPUTS = (_MAPS, int64[:, ::1], _THREE_D, _THREE_D, _TWO_D)
+forward = _compiled(_forward, *_INPUTS, _TWO_D, _TWO_D, int64, int64)
+backward = _compiled(_backward, *_INPUTS, _TWO_D, _MAPS, _THREE_D, _THREE_D,
+                     _TWO_D, boolean, boolean, boolean, int64, int64)

@@ -111,7 +111,8 @@ def matched_once(head):
     """Let a DETR head remember the matching of the queries it has seen.
 
     Several terms of a loss look at the same predictions, and the Hungarian
-    algorithm is the slow part of each.
+    algorithm is the slow part of each. Targets are constants, so that no
+    gradient is recorded.
 
     Args:
         head (DETRHead): The head; as before when the block is left.
@@ -122,7 +123,8 @@ def matched_once(head):
         key = tuple((s.data_ptr(), s.shape) for s in scores)
         if key not in known:
             # The tensors are kept: their memory must not get new content.
-            known[key] = scores, match(scores, *args, **kwargs)
+            with torch.no_grad():
+                known[key] = scores, match(scores, *args, **kwargs)
         return known[key][1]
 
     head.get_targets = get_targets
