@@ -56,6 +56,12 @@ def read_prototypes(section, methods, task):
         raise ForgetError(
             f'forget.prototypes.source is {options["source"]!r}; it must be '
             f'one of {", ".join(SOURCES)}')
+    if options['source'] == 'weight' and any(
+            method.get('prototype_slack') for method in methods):
+        raise ForgetError(
+            'forget.method.prototype_slack is for the means of images: rows '
+            'of the last layer have no spread; set forget.prototypes.source='
+            "'mean' or remove it")
     check_number('forget.prototypes.copies', options['copies'], int, 0)
     options['copies'] = options['copies'] or 0
     _check_augment(options)

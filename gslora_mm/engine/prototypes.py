@@ -10,7 +10,7 @@ from rich import get_console
 from rich.progress import track
 from torch.utils.data import DataLoader
 
-from ..methods import Prototypes, load_prototypes
+from ..methods import DISTANCES, Prototypes, load_prototypes
 from ..models.cpu_deformable_attention import fast_cpu_attention
 from ..utils import ForgetError
 from .checkpoints import load_into
@@ -18,6 +18,8 @@ from .prototype_images import PrototypeImages
 from .prototype_settings import PROTOTYPES
 from .request_config import request_seed, training_config
 
+# Embeddings whose logits are in memory at a time.
+_AT_ONCE = 4096
 _WHAT = dict(
     base_fingerprint='another base model',
     images='other training images',
@@ -126,16 +128,34 @@ def compute_prototypes(model, num_classes, loader=None):
     if loader is None:
         mean = model.class_rows().float()
         counts = mean.new_ones(num_classes)
+        spreads = mean.new_zeros(num_classes, len(DISTANCES))
     else:
-        mean, counts = _class_means(model, num_classes, loader)
+        mean, counts, spreads = _class_means(model, num_classes, loader)
     logits = model.classify(mean)
-    return Prototypes(*(v.float().cpu() for v in (mean, logits, counts)))
+    return Prototypes(*(v.float().cpu()
+                        for v in (mean, logits, counts, spreads)))
 
 
 def _class_means(model, num_classes, loader):
-    """Mean embeddings (C, D) and their number (C, ), by class."""
-    total = 0.
-    counts = torch.zeros(num_classes, dtype=torch.double)
+    """Mean embeddings (C, D), their number (C, ) and spreads (C, 3)."""
+    embeddings, labels = _embeddings(model, loader)
+    counts = labels.bincount(minlength=num_classes).double()
+    mean = _by_class(embeddings, labels, counts)
+    device = next(model.parameters()).device
+    prototypes = dict(
+        embeddings=mean, logits=model.classify(mean.to(device)).cpu())
+    # In parts: on ImageNet the logits of all are larger than what they say.
+    far = torch.cat([
+        _distances(model, part, prototypes, where, device)
+        for part, where in zip(
+            embeddings.split(_AT_ONCE), labels.split(_AT_ONCE))
+    ])
+    return mean.to(device), counts, _by_class(far, labels, counts)
+
+
+def _embeddings(model, loader):
+    """All embeddings (N, D) and labels (N, ), on the CPU."""
+    found = []
     # A bar that is no terminal would leave an empty line.
     batches = track(
         loader,
@@ -144,13 +164,25 @@ def _class_means(model, num_classes, loader):
         disable=not get_console().is_terminal)
     for batch in batches:
         batch = model.data_preprocessor(batch, False)
-        found = model.features(batch['inputs'], batch['data_samples'])
-        labels = found.labels.cpu()
-        sums = torch.zeros(
-            num_classes, found.embeddings.shape[1], dtype=torch.double)
-        total = total + sums.index_add_(0, labels,
-                                        found.embeddings.double().cpu())
-        counts += labels.bincount(minlength=num_classes)
-    mean = total / counts.clamp(min=1)[:, None]
-    device = next(model.parameters()).device
-    return mean.float().to(device), counts
+        some = model.features(batch['inputs'], batch['data_samples'])
+        found.append((some.embeddings.float().cpu(), some.labels.cpu()))
+    return (torch.cat(values) for values in zip(*found))
+
+
+def _by_class(values, labels, counts):
+    """Means (C, K) of values (N, K); zeros for a class without any."""
+    total = torch.zeros(len(counts), values.shape[1], dtype=torch.double)
+    total.index_add_(0, labels, values.double())
+    return (total / counts.clamp(min=1)[:, None]).float()
+
+
+def _distances(model, embeddings, prototypes, labels, device):
+    """By each of ``DISTANCES``, shape (N, 3)."""
+    found = dict(
+        embeddings=embeddings,
+        logits=model.classify(embeddings.to(device)).cpu())
+    return torch.stack([
+        d.measure(found[d.looks_at].float(),
+                  prototypes[d.looks_at][labels].float())
+        for d in DISTANCES.values()
+    ], 1)

@@ -1,42 +1,12 @@
 """GS-LoRA++."""
 import torch
-from torch.nn import functional as F
 
 from ..registry import METHODS
 from ..utils import ForgetError
 from .base import check_numbers
 from .gs_lora import GSLoRA
+from .prototype_distances import DISTANCES
 from .prototype_file import load_prototypes
-
-
-def kl_divergence(found, expected):
-    """``KL(softmax(expected) || softmax(found))`` of each row.
-
-    Args:
-        found (Tensor): Of the samples, shape (N, D).
-        expected (Tensor): Of their prototypes, shape (N, D).
-
-    Returns:
-        Tensor: Shape (N, ).
-    """
-    return F.kl_div(
-        found.log_softmax(1),
-        expected.log_softmax(1),
-        reduction='none',
-        log_target=True).sum(1)
-
-
-def cosine_distance(found, expected):
-    """``1 - cos`` of each row; see :func:`kl_divergence`."""
-    return 1 - F.cosine_similarity(found, expected)
-
-
-# Distance: what it looks at, how, and the bound unless one is given. 18 is
-# published; embeddings at a right angle have nothing in common.
-DISTANCES = dict(
-    kl=('embeddings', kl_divergence, 18.),
-    logits=('logits', kl_divergence, 18.),
-    cosine=('embeddings', cosine_distance, 1.))
 
 
 @METHODS.register_module()
@@ -56,12 +26,20 @@ class GSLoRAPlusPlus(GSLoRA):
     The published scripts have w_r at 0 throughout: what retained classes
     should stay close to is not used there.
 
+    A prototype is a mean, and the samples of a class lie around it. Drawn
+    into it altogether, they take classes along of which training has no
+    sample. With ``prototype_slack`` s a retained sample counts with
+    :math:`\mathrm{ReLU}(D - s \bar D_c)` instead, where :math:`\bar D_c` is
+    the mean distance of its class in the original model: only what has left
+    its place is brought back. This is not in the paper.
+
     Args:
         prototype_forget (float): w_f. Defaults to 0.01.
         prototype_retain (float): w_r. Defaults to 0.01.
         prototype_bound (float, optional): BND_pro, the distance at which
             forgotten classes are far enough. Defaults to 18 (published), with
             cosines to 1.
+        prototype_slack (float): s. Defaults to 0 (published).
         distance (str): ``'kl'`` (published),
             :math:`KL(softmax(p) \Vert softmax(z))` of embeddings;
             ``'logits'``, the same of what the last layer makes of them; or
@@ -83,6 +61,7 @@ class GSLoRAPlusPlus(GSLoRA):
                  prototype_forget=0.01,
                  prototype_retain=0.01,
                  prototype_bound=None,
+                 prototype_slack=0.,
                  distance='kl',
                  prototypes=None,
                  **options):
@@ -92,7 +71,8 @@ class GSLoRAPlusPlus(GSLoRA):
             dict(
                 prototype_forget=prototype_forget,
                 prototype_retain=prototype_retain,
-                prototype_bound=prototype_bound),
+                prototype_bound=prototype_bound,
+                prototype_slack=prototype_slack),
             optional=('prototype_bound', ))
         if distance not in DISTANCES:
             raise ForgetError(
@@ -100,7 +80,9 @@ class GSLoRAPlusPlus(GSLoRA):
                 f'{", ".join(DISTANCES)}, not {distance!r}')
         self.prototype_forget = prototype_forget
         self.prototype_retain = prototype_retain
-        self._looks_at, self._distance, natural = DISTANCES[distance]
+        self.prototype_slack = prototype_slack
+        self.distance = distance
+        natural = DISTANCES[distance].bound
         self.prototype_bound = (
             natural if prototype_bound is None else prototype_bound)
         self.prototype_file, self._prototypes = prototypes, None
@@ -108,40 +90,42 @@ class GSLoRAPlusPlus(GSLoRA):
     def losses(self, forget, retain, groups):
         """See :meth:`ForgettingMethod.losses`."""
         terms = super().losses(forget, retain, groups)
-        near = {}
+        parts = []
         for stream, loss in (('forget', forget), ('retain', retain)):
             if loss is not None and len(loss.features.labels):
-                near[stream] = self.mean_distance(loss.features)
-                terms[f'{stream}/prototype'] = near[stream][0].detach()
-        total = 0
-        if 'forget' in near:
-            distance, some = near['forget']
-            total = self.prototype_forget * some * torch.relu(
-                self.prototype_bound - distance)
-        if 'retain' in near:
-            total = total + self.prototype_retain * near['retain'][0]
-        if near:
-            terms['loss_prototype'] = total
+                distances, known, usual = self.distances(loss.features)
+                mean = _mean(distances, known)
+                terms[f'{stream}/prototype'] = mean.detach()
+                if stream == 'forget':
+                    parts.append(self.prototype_forget * known.any() *
+                                 torch.relu(self.prototype_bound - mean))
+                else:
+                    far = torch.relu(distances - self.prototype_slack * usual)
+                    parts.append(self.prototype_retain * _mean(far, known))
+        if parts:
+            terms['loss_prototype'] = sum(parts)
         return terms
 
-    def mean_distance(self, features):
-        """Mean distance of samples from the prototypes of their classes.
+    def distances(self, features):
+        """Distances of samples from the prototypes of their classes.
 
         Args:
             features (StreamFeatures): Of N samples.
 
         Returns:
-            tuple[Tensor, Tensor]: The mean over those that have a prototype,
-            0 if none has; and whether any has. Scalars.
+            tuple[Tensor, Tensor, Tensor]: The distances; whether there is a
+            prototype (bool; else the distance means nothing); and what is
+            usual in the class in the original model. Shape (N, ) each.
         """
-        known = self._load(features.labels.device)
+        prototypes = self._load(features.labels.device)
+        rule = DISTANCES[self.distance]
         # In full precision: softmax of D entries under autocast has none.
-        found = getattr(features, self._looks_at).float()
-        expected = getattr(known, self._looks_at)[features.labels]
-        counts = (known.counts[features.labels] > 0).float()
-        distances = self._distance(found, expected)
-        total = (distances * counts).sum() / counts.sum().clamp(min=1)
-        return total, counts.any()
+        found = getattr(features, rule.looks_at).float()
+        expected = getattr(prototypes, rule.looks_at)[features.labels]
+        known = prototypes.counts[features.labels] > 0
+        column = list(DISTANCES).index(self.distance)
+        usual = prototypes.spreads[features.labels, column]
+        return rule.measure(found, expected), known, usual
 
     def _load(self, device):
         """The prototypes on a device, read once."""
@@ -154,3 +138,8 @@ class GSLoRAPlusPlus(GSLoRA):
         if self._prototypes.counts.device != device:
             self._prototypes = self._prototypes.to(device)
         return self._prototypes
+
+
+def _mean(values, known):
+    """Mean of the values that are known, 0 if none is."""
+    return (values * known).sum() / known.sum().clamp(min=1)

@@ -22,11 +22,14 @@ class Prototypes:
         logits (Tensor): What the head makes of them, shape (C, C').
         counts (Tensor): How many embeddings each is the mean of, shape
             (C, ); 0 where there is no prototype.
+        spreads (Tensor): Their mean distances from it, by each of
+            ``DISTANCES``, shape (C, 3); zeros where that is not known.
     """
 
     embeddings: Tensor
     logits: Tensor
     counts: Tensor
+    spreads: Tensor
 
     def to(self, device):
         """Prototypes: The same on a device."""

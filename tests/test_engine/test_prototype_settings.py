@@ -45,6 +45,10 @@ def copies(count, *augment):
         **copies(2), 'forget.prototypes.source': 'weight'
     }, "set forget.prototypes.source='mean'"),
     (CLASSIFIER, {
+        'forget.method.prototype_slack': 2.,
+        'forget.prototypes.source': 'weight'
+    }, 'forget.method.prototype_slack is for the means of images'),
+    (CLASSIFIER, {
         'forget.prototypes.sources': 'mean'
     }, 'forget.prototypes.sources is unknown'),
     (CLASSIFIER, {

@@ -15,6 +15,9 @@ from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial import distance
+from scipy.special import softmax
+from scipy.stats import entropy
 from tiny_run import run_sequence
 
 from gslora_mm.engine import prototypes, read_config
@@ -81,8 +84,9 @@ def class_means(config, checkpoint, subset, change=None):
         change (Callable, optional): Gives a copy of each image (H, W, 3).
 
     Returns:
-        tuple[ndarray, ndarray, ndarray]: Means (C, D), zeros where there is
-        no image; counts; logits of the means.
+        tuple[ndarray, ndarray, ndarray, ndarray]: Means (C, D), zeros where
+        there is no image; counts; logits of the means; and mean distances
+        from them (C, 3).
     """
     chosen = read(subset)
     names = chosen['forget']['file_names'] + chosen['retain']['file_names']
@@ -105,12 +109,24 @@ def class_means(config, checkpoint, subset, change=None):
     ])
     fc = {k: v.double().numpy() for k, v in model.head.fc.state_dict().items()}
     logits = means @ fc['weight'].T + fc['bias']
-    return means, np.bincount(labels, minlength=len(CLASSES)), logits
+    spreads = np.zeros((len(CLASSES), 3))
+    for c in set(labels.tolist()):
+        own = seen[0][labels == c]
+        spreads[c] = [
+            entropy(softmax(means[c]), softmax(own, axis=1), axis=-1).mean(),
+            entropy(
+                softmax(logits[c]),
+                softmax(own @ fc['weight'].T + fc['bias'], axis=1),
+                axis=-1).mean(),
+            np.mean([distance.cosine(z, means[c]) for z in own])
+        ]
+    counts = np.bincount(labels, minlength=len(CLASSES))
+    return means, counts, logits, spreads
 
 
 def assert_means(found, expected):
-    for value, truth in zip((found.embeddings, found.counts, found.logits),
-                            expected):
+    values = (found.embeddings, found.counts, found.logits, found.spreads)
+    for value, truth in zip(values, expected):
         np.testing.assert_allclose(value, truth, rtol=1e-4, atol=1e-5)
 
 
@@ -252,6 +268,7 @@ def test_rows_of_the_last_layer(done, tmp_path):
     state = state_of(tiny_classifier.base_checkpoint())
     assert torch.equal(found.embeddings, state['head.fc.weight'])
     assert found.counts.tolist() == [1] * len(CLASSES)
+    assert not found.spreads.any() and found.spreads.shape == (len(CLASSES), 3)
     expected = state['head.fc.weight'] @ state['head.fc.weight'].T
     torch.testing.assert_close(found.logits, expected + state['head.fc.bias'])
 

@@ -41,7 +41,8 @@ def prototypes():
     embeddings[UNSEEN] = 0
     counts = torch.tensor([3., 1., 2., 0., 7.])
     logits = torch.randn(CLASSES, LOGITS, generator=generator)
-    return Prototypes(embeddings, logits, counts)
+    spreads = torch.rand(CLASSES, 3, generator=generator)
+    return Prototypes(embeddings, logits, counts, spreads)
 
 
 @pytest.fixture(scope='module')
@@ -84,14 +85,34 @@ REFERENCE = dict(
     cosine=('embeddings', cosine, 1.))
 
 
-def expected_distance(distance, loss, prototypes):
+def expected_distance(distance, loss, prototypes, slack=0.):
     """Mean over the samples whose class has a prototype."""
     key, rule, _ = REFERENCE[distance]
     labels = loss.features.labels.numpy()
     known = np.isin(labels, [0, 1, 2, 4])
     found = getattr(loss.features, key).detach().double().numpy()
     target = getattr(prototypes, key).double().numpy()[labels]
-    return rule(found[known], target[known]).mean()
+    usual = prototypes.spreads[:, list(REFERENCE).index(distance)].double()
+    far = rule(found, target) - slack * usual.numpy()[labels]
+    return np.maximum(far[known], 0).mean()
+
+
+@pytest.mark.parametrize('distance', REFERENCE)
+@pytest.mark.parametrize('slack', [.5, 2., 1e3])
+def test_slack(distance, slack, prototypes, file, groups):
+    """Retained samples at their usual distance are left alone."""
+    forget, retain = streams(retain=[1, 2, UNSEEN, 2, 1, 0, 4])
+    method = weighted(.3, .7, distance=distance, prototypes=file,
+                      prototype_slack=slack)  # yapf: disable
+    losses = method.losses(forget, retain, groups)
+    far = expected_distance(distance, forget, prototypes)
+    near = expected_distance(distance, retain, prototypes)
+    held = expected_distance(distance, retain, prototypes, slack)
+    expected = .3 * max(REFERENCE[distance][2] - far, 0) + .7 * held
+    assert held < near and (slack > .5 or held > 0)
+    assert value_of(losses) == pytest.approx(expected, rel=1e-4)
+    # What is reported is the distance itself.
+    assert float(losses['retain/prototype']) == pytest.approx(near, rel=1e-4)
 
 
 def weighted(forget, retain, bound=None, **options):
@@ -130,7 +151,7 @@ def test_gradients_push_and_pull(distance, file, groups):
     """Forgotten samples leave their prototypes, retained ones come back."""
     forget, retain = streams()
     method = weighted(1., 1., 1e3, distance=distance, prototypes=file)
-    before = [method.mean_distance(s.features)[0] for s in (forget, retain)]
+    before = [method.distances(s.features)[0] for s in (forget, retain)]
     method.losses(forget, retain, groups)['loss_prototype'].backward()
     key = REFERENCE[distance][0]
     after = []
@@ -138,8 +159,9 @@ def test_gradients_push_and_pull(distance, file, groups):
         value = getattr(loss.features, key)
         with torch.no_grad():
             value -= .1 * value.grad
-        after.append(method.mean_distance(loss.features)[0])
-    assert after[0] > before[0] and after[1] < before[1]
+        after.append(method.distances(loss.features)[0])
+    assert after[0].mean() > before[0].mean()
+    assert after[1].mean() < before[1].mean()
 
 
 def test_at_the_bound_nothing_is_pushed(file, groups):
@@ -247,6 +269,8 @@ def test_without_a_file(groups):
     (dict(prototype_forget=math.nan), 'prototype_forget'),
     (dict(prototype_bound=-1), 'prototype_bound'),
     (dict(prototype_bound=True), 'prototype_bound'),
+    (dict(prototype_slack=-1.), 'prototype_slack'),
+    (dict(prototype_slack=None), 'prototype_slack'),
     (dict(distance='l2'), 'kl, logits, cosine'),
     (dict(distance=3), 'kl, logits, cosine'),
     (dict(beta=-1), 'beta of GSLoRAPlusPlus'),

@@ -51,7 +51,7 @@ def saved(tmp_path, classes, width):
     path = tmp_path / 'prototypes.safetensors'
     Prototypes(
         torch.randn(classes, width), torch.randn(classes, classes),
-        torch.ones(classes)).save(path, {})
+        torch.ones(classes), torch.zeros(classes, 3)).save(path, {})
     return str(path)
 
 
