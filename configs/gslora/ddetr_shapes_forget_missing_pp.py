@@ -1,5 +1,3 @@
-# Missing classes, with prototypes; see ./ddetr_shapes_forget_pp.py.
-_base_ = './ddetr_shapes_forget_missing.py'
-forget = dict(
-    method=dict(
-        type='GSLoRAPlusPlus', prototype_forget=.01, prototype_retain=.01))
+# Missing classes, with prototypes; see ./ddetr_shapes_forget_missing.py.
+_base_ = './ddetr_shapes_forget_pp.py'
+forget = dict(unseen=['semicircle', 'pentagon'])
