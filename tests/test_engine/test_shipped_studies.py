@@ -21,7 +21,7 @@ def test_every_study_is_shipped():
                 'alpha', 'beta', 'data_ratio', 'depth', 'groups',
                 'groups_detection', 'layers_detection', 'rank', 'shots',
                 'practical_ddetr_shapes', 'practical_vit_faces',
-                'practical_vit_shapes', 'sparsity'
+                'practical_vit_shapes', 'slack', 'sparsity'
             }
 
 
