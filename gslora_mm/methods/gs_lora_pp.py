@@ -26,9 +26,9 @@ class GSLoRAPlusPlus(GSLoRA):
     The published scripts have w_r at 0 throughout: what retained classes
     should stay close to is not used there.
 
-    A prototype is a mean, and the samples of a class lie around it. Drawn
-    into it altogether, they take classes along of which training has no
-    sample. With ``prototype_slack`` s a retained sample counts with
+    A prototype is a mean, and the samples of a class lie around it. Drawing
+    all of them into it changes the model more than keeping them does. With
+    ``prototype_slack`` s a retained sample counts with
     :math:`\mathrm{ReLU}(D - s \bar D_c)` instead, where :math:`\bar D_c` is
     the mean distance of its class in the original model: only what has left
     its place is brought back. This is not in the paper.

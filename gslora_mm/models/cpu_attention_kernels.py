@@ -9,8 +9,7 @@ and every sum is still made by one of them, in the same order.
 The maps of a pair are copied into one contiguous block, each inside a border
 of zeros: the four neighbours of every point that touches its map are there,
 and none has to be asked whether it is. Rows are adjacent as the points need
-them, where in ``value`` all other heads lie between. They are filled up with
-zeros to whole vectors: a loop of constant length needs no remainder.
+them, where in ``value`` all other heads lie between.
 
 Not-a-number must stay one, so that of ``fastmath`` only those parts are on
 that make sums fast.
