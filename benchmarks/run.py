@@ -84,10 +84,12 @@ def main():
     from benchmarks.common import Setting
     from gslora_mm.models.cpu_deformable_attention import \
         use_fast_cpu_attention
+    from gslora_mm.utils.cpu_matmul import use_onednn_matmul
     from gslora_mm.utils.memory import keep_freed_memory
 
     # As the tools do.
     keep_freed_memory()
+    use_onednn_matmul()
     use_fast_cpu_attention()
     console = Console()
     MMLogger.get_instance('benchmarks', log_level='ERROR')

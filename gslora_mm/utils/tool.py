@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 
+from .cpu_matmul import use_onednn_matmul
 from .errors import ForgetError
 from .memory import keep_freed_memory
 
@@ -26,6 +27,7 @@ def run_tool(main):
     """
     keep_freed_memory()
     try:
+        use_onednn_matmul()
         main()
     except ForgetError as err:
         sys.exit(f'error: {first_hand(err)}')

@@ -63,3 +63,11 @@ def test_unknown_choice(config, tmp_path, monkeypatch):
     message = call('train', config, '--work-dir', tmp_path / 'run')
     assert message == ('error: GSLORA_CPU_ATTENTION=quick is unknown; set it '
                        "to mmcv for mmcv's own attention, or leave it unset")
+
+
+def test_matrix_products(config, tmp_path, monkeypatch):
+    """The tools choose who multiplies matrices before they start."""
+    monkeypatch.setenv('GSLORA_CPU_MATMUL', 'mkl')
+    message = call('train', config, '--work-dir', tmp_path / 'run')
+    assert message == ('error: GSLORA_CPU_MATMUL=mkl is unknown; set it to '
+                       'one of auto, torch, or not at all')
