@@ -20,6 +20,9 @@ def use_onednn_matmul():
     makes use of on processors with matrix units for it. Where products are
     not exact any more (:func:`is_exact`), everything is left as it was.
 
+    Attention is then computed by whole products: torch's flash attention
+    multiplies small blocks one by one, which are dear to hand over.
+
     The environment variable ``GSLORA_CPU_MATMUL=torch`` forbids it. Nothing
     is done where there is a GPU, nor with a torch that cannot be told.
 
@@ -45,6 +48,8 @@ def use_onednn_matmul():
         # This build of torch or this processor refuses.
         return False
     if is_exact():
+        # The switch of the CPU's flash attention as well.
+        torch.backends.cuda.enable_flash_sdp(False)
         return True
     setting.fp32_precision = before
     return False

@@ -18,10 +18,12 @@ def restored(monkeypatch):
     if not hasattr(matmul, 'fp32_precision'):
         yield
         return
-    before = matmul.fp32_precision
+    before = matmul.fp32_precision, torch.backends.cuda.flash_sdp_enabled()
     matmul.fp32_precision = 'ieee'
+    torch.backends.cuda.enable_flash_sdp(True)
     yield
-    matmul.fp32_precision = before
+    matmul.fp32_precision = before[0]
+    torch.backends.cuda.enable_flash_sdp(before[1])
 
 
 def rounded(values, bits):
@@ -62,6 +64,7 @@ def test_left_alone_where_not_exact(monkeypatch):
     monkeypatch.setattr(cpu_matmul, 'is_exact', lambda: False)
     assert use_onednn_matmul() is False
     assert matmul.fp32_precision == 'ieee'
+    assert torch.backends.cuda.flash_sdp_enabled()
 
 
 @can_tell
@@ -72,6 +75,7 @@ def test_switch(monkeypatch):
     monkeypatch.setenv(SWITCH, 'auto')
     used = use_onednn_matmul()
     assert matmul.fp32_precision == ('bf16' if used else 'ieee')
+    assert torch.backends.cuda.flash_sdp_enabled() is not used
     monkeypatch.setenv(SWITCH, 'mkl')
     with pytest.raises(ForgetError, match=f'{SWITCH}=mkl is unknown'):
         use_onednn_matmul()
