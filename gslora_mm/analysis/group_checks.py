@@ -67,8 +67,10 @@ def fingerprint_failures(files, base_print, merged_print):
         list[str]: One line per fault.
     """
     found = []
-    for what, meta in (('merged.pth', files.meta), ('adapter.safetensors',
-                                                    files.adapter_meta)):
+    written = [('merged.pth', files.meta)]
+    if files.adapter_bytes is not None:
+        written.append(('adapter.safetensors', files.adapter_meta))
+    for what, meta in written:
         if meta.get('base_fingerprint') != base_print:
             found.append(f'{what} was made from another base than this run\'s')
         if meta.get('merged_fingerprint') != merged_print:

@@ -32,7 +32,8 @@ def report_groups(work_dir, base=None, out=None):
         print(f'note: {line}')
     for row in report['requests']:
         print('\n'.join(conclusion(row)))
-    print(f'groups.csv, groups.json, heatmap.png, norms.png: {out}')
+    files = sorted(path.name for path in out.iterdir())
+    print(f'{", ".join(files)}: {out}')
     failed = [r for r in report['requests'] if r['failures']]
     if failed:
         count = sum(len(r['failures']) for r in failed)
@@ -45,7 +46,7 @@ def report_groups(work_dir, base=None, out=None):
 
 
 def write_report(report, out):
-    """Write ``groups.csv``, ``groups.json`` and the two figures.
+    """Write ``groups.csv``, ``groups.json`` and, of groups, two figures.
 
     Args:
         report (dict): What ``analyze_groups`` returned.
@@ -59,6 +60,8 @@ def write_report(report, out):
     write_json(out / 'groups.json', report)
     with atomic_path(out / 'groups.csv') as partial:
         group_table(report).to_csv(partial, index=False)
+    if not any(row['groups'] for row in report['requests']):
+        return
     for name, draw in (('heatmap.png', draw_heatmap), ('norms.png',
                                                        draw_norms)):
         with atomic_path(out / name) as partial:

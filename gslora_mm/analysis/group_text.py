@@ -43,7 +43,8 @@ def render_request(row):
     classes = ', '.join(row['classes']) or 'classes not recorded'
     return '\n'.join([
         f'request {row["request"]}: {classes}', *lines,
-        f'zero-group ratio {row["zero_ratio"]:.3f}; adapter '
+        'no LoRA: zero-group ratio -, adapter -' if row['zero_ratio'] is None
+        else f'zero-group ratio {row["zero_ratio"]:.3f}; adapter '
         f'{_size(row["adapter_file_bytes"])} on disk, weights '
         f'{_size(row["adapter_weight_bytes"])} with zero groups dropped, '
         f'{_size(row["adapter_weight_bytes_with_zero_groups"])} with them'
@@ -65,6 +66,11 @@ def conclusion(row):
         return [
             f'request {number}: CHECK FAILED: {failure}'
             for failure in row['failures']
+        ]
+    if not groups:
+        return [
+            f'request {number}: no LoRA; all {row["tensors_outside"]} tensors '
+            'that did not train bit-identical to the base (sha256 compared)'
         ]
     # By 'matrix' two groups can share a weight.
     weights = {w['name'] for g in groups if g['zero'] for w in g['weights']}

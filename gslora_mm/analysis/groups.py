@@ -73,8 +73,8 @@ def analyze_request(files, base, before, after, original):
         and ``same_as_original`` (the whole block has the digests of the
         original model); ``zero_ratio``, the share of zero groups (paper,
         part 'zero group ratio'); sizes of the adapter in bytes;
-        ``changed_outside``, names of tensors that changed and are no LoRA
-        layer's weight; and ``failures``, one line per check that fails.
+        ``changed_outside``, names of tensors that changed and are neither a
+        LoRA layer's weight nor trained themselves; and ``failures``, one line per check that fails.
     """
     groups = [
         _group(row, files, base, before, after, original)
@@ -83,6 +83,7 @@ def analyze_request(files, base, before, after, original):
     lora = {w['name'] for group in groups for w in group['weights']}
     names = sorted({*before, *after})
     changed = [n for n in names if before.get(n) != after.get(n)]
+    lora.update(files.groups.get('trained_tensors') or [])
     outside = [n for n in changed if n not in lora]
     zero = [group['name'] for group in groups if group['zero']]
     return dict(
@@ -90,7 +91,7 @@ def analyze_request(files, base, before, after, original):
         classes=list(files.meta.get('classes') or []),
         groups=groups,
         zero_groups=zero,
-        zero_ratio=len(zero) / len(groups),
+        zero_ratio=len(zero) / len(groups) if groups else None,
         **_adapter_sizes(files),
         tensors=len(names),
         tensors_outside=len(set(names) - lora),
@@ -165,6 +166,10 @@ def _adapter_sizes(files):
     dropped.
     """
     stored = files.adapter.values()
+    if files.adapter_bytes is None:
+        return dict.fromkeys(
+            ('adapter_file_bytes', 'adapter_weight_bytes',
+             'adapter_weight_bytes_with_zero_groups'))
     size = max((t.element_size() for t in stored),
                default=torch.finfo(torch.float32).bits // 8)
     return dict(

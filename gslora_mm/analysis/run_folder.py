@@ -22,7 +22,8 @@ class RequestFiles:
         groups (dict): Content of ``groups.json``.
         adapter (dict[str, Tensor]): The LoRA tensors, zero groups dropped.
         adapter_meta (dict): Metadata of the adapter.
-        adapter_bytes (int): Size of the adapter file.
+        adapter_bytes (int | None): Size of the adapter file; None without
+            LoRA, where there is none.
         merged (dict[str, Tensor]): Weights of the merged checkpoint.
         meta (dict): The ``gslora`` part of its meta.
         path (str): The merged checkpoint.
@@ -143,21 +144,29 @@ def load_request(index, folder):
     """
     cure = (f'restore it, or remove {folder} and train the request again '
             'with --resume')
-    for name in (GROUPS, ADAPTER, MERGED):
-        if not (folder / name).is_file():
-            raise ForgetError(f'{folder / name} is missing; {cure}')
+    for name in (GROUPS, MERGED):
+        _check_there(folder / name, cure)
     groups = read_json(folder / GROUPS)
     rows = groups.get('groups') if isinstance(groups, dict) else None
-    if not isinstance(rows, list) or not rows or any(
+    own = isinstance(groups, dict) and groups.get('train', 'lora') != 'lora'
+    if not isinstance(rows, list) or not (rows or own) or any(
             not isinstance(r, dict) or k not in r for r in rows
             for k in _ROW_KEYS):
         raise ForgetError(f'{folder / GROUPS} lacks groups or their keys '
                           f'({", ".join(_ROW_KEYS)}); {cure}')
-    try:
-        adapter, adapter_meta = load_adapter(folder / ADAPTER)
-    except ValueError as err:
-        raise ForgetError(f'{err}; {cure}') from err
+    adapter, adapter_meta, size = {}, {}, None
+    if rows:
+        _check_there(folder / ADAPTER, cure)
+        try:
+            adapter, adapter_meta = load_adapter(folder / ADAPTER)
+        except ValueError as err:
+            raise ForgetError(f'{err}; {cure}') from err
+        size = (folder / ADAPTER).stat().st_size
     merged, meta = load_plain_state(folder / MERGED)
-    return RequestFiles(index, groups, adapter, adapter_meta,
-                        (folder / ADAPTER).stat().st_size, merged,
+    return RequestFiles(index, groups, adapter, adapter_meta, size, merged,
                         meta.get('gslora') or {}, str(folder / MERGED))
+
+
+def _check_there(path, cure):
+    if not path.is_file():
+        raise ForgetError(f'{path} is missing; {cure}')

@@ -33,9 +33,10 @@ def collect(runs):
             groups = read_json(run.folder /
                                f'request_{row["request"]:02d}/groups.json')
             cost = dict(
-                zero_ratio=row['zero_ratio'],
-                parameters=sum(g['parameters'] for g in groups['groups']),
-                adapter_kb=row['adapter_bytes'] / 1000,
+                zero_ratio=_number(row['zero_ratio']),
+                parameters=row.get('trained_parameters') or sum(
+                    g['parameters'] for g in groups['groups']),
+                adapter_kb=_number(row['adapter_bytes']) / 1000,
                 seconds=row['seconds'])
             about = dict(
                 cell=tuple(run.cell.values.values()),
@@ -54,11 +55,15 @@ def collect(runs):
     return pd.DataFrame(lines)
 
 
+def _number(value):
+    return float('nan') if value is None else value
+
+
 def _scores(values, score):
     found = {key: values.get(f'{score}_{key}') for key in _SETS}
     kept = values['retention']
     found.update(kept=None if kept is None else 100 * kept, H=values['H'])
-    return {k: float('nan') if v is None else v for k, v in found.items()}
+    return {k: _number(v) for k, v in found.items()}
 
 
 def aggregate(frame, axes):

@@ -17,8 +17,11 @@ def read_requests(work_dir):
 
     Returns:
         list[dict]: One row per finished request: its metrics, plus
-        ``zero_groups`` (``'k/G'``), ``zero_ratio``, ``adapter_bytes``,
-        ``seconds`` and ``peak_memory_mb``; and ``gallery``, the numbers of
+        ``zero_groups`` (``'k/G'``, ``'-'`` without LoRA), ``zero_ratio`` and
+        ``adapter_bytes`` (None without LoRA), ``trained_parameters`` and
+        ``trained_ratio``, their share of the model without LoRA,
+        ``stored_bytes``, what the method keeps, ``seconds`` and
+        ``peak_memory_mb``; and ``gallery``, the numbers of
         the gallery test if there are any (``gallery.json``).
     """
     rows = []
@@ -28,9 +31,10 @@ def read_requests(work_dir):
         cost = read_json(path.with_name('training.json'))
         total = len(groups['groups'])
         row.update(
-            zero_groups=f'{groups["zero_groups"]}/{total}',
+            zero_groups=f'{groups["zero_groups"]}/{total}' if total else '-',
             zero_ratio=groups['zero_ratio'],
             adapter_bytes=groups['adapter_bytes'],
+            **_trained(cost),
             seconds=cost['seconds'],
             peak_memory_mb=cost['peak_memory_mb'])
         gallery = path.with_name(GALLERY)
@@ -38,6 +42,17 @@ def read_requests(work_dir):
             row['gallery'] = read_json(gallery)
         rows.append(row)
     return rows
+
+
+def _trained(cost):
+    """How much trained and was stored; nothing where nobody noted it."""
+    if 'trained_parameters' not in cost:
+        return {}
+    trained, total = cost['trained_parameters'], cost['total_parameters']
+    return dict(
+        trained_parameters=trained,
+        trained_ratio=trained / total,
+        stored_bytes=cost['stored_bytes'])
 
 
 def _metrics_files(work_dir):

@@ -33,9 +33,15 @@ class StreamSampler(Sampler):
             stream where a batch has no retain samples).
         shuffle (bool): Whether to permute the streams. Defaults to True.
 
+    Attributes:
+        streams (tuple[str]): Where the images of an epoch come from. With
+            one stream alone, a batch has as many images, all of it.
+
     Raises:
         ForgetError: If a number is out of range or a stream is empty.
     """
+
+    streams = ('forget', 'retain')
 
     def __init__(self,
                  dataset,
@@ -78,7 +84,9 @@ class StreamSampler(Sampler):
 
     def __iter__(self):
         """Iterate the indices of this process, batch after batch."""
-        forget, retain = self._draw(_FORGET), self._draw(_RETAIN)
+        forget, retain = (
+            self._draw(stream, count)
+            for stream, count in enumerate(self._counts()))
         retain = retain + self.sizes[_FORGET]
         batches = np.concatenate([forget, retain], axis=1)
         return iter(batches.reshape(-1).tolist())
@@ -91,9 +99,16 @@ class StreamSampler(Sampler):
         """Choose the epoch whose batches are iterated next."""
         self.epoch = epoch
 
-    def _draw(self, stream):
+    def _counts(self):
+        """tuple[int, int]: Images of each stream in a batch of this epoch."""
+        if len(self.streams) > 1:
+            return self.per_batch
+        forget = self.batch_size if 'forget' in self.streams else 0
+        return forget, self.batch_size - forget
+
+    def _draw(self, stream, per_batch):
         """Positions of one stream; int array (epoch_batches, per_batch)."""
-        per_batch, size = self.per_batch[stream], self.sizes[stream]
+        size = self.sizes[stream]
         shape = (self.epoch_batches, self.world_size, per_batch)
         need = math.prod(shape)
         if not need:

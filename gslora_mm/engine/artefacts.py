@@ -4,58 +4,93 @@ from ..lora import (LoRAGroups, drop_zero_groups, fingerprint, lora_layers,
                     tensor_digests)
 from ..utils import atomic_path, write_json
 from .checkpoints import save_plain
-from .hooks.method_hook import unwrap
+from .prepared_file import stored_bytes
 
 ADAPTER, MERGED = 'adapter.safetensors', 'merged.pth'
 GROUPS, TRAINING, METRICS = 'groups.json', 'training.json', 'metrics.json'
 
 
-def write_artefacts(runner, settings, request, folder, base_print, cost):
+def write_artefacts(model, base, settings, request, folder, base_print, cost,
+                    history, state=None):  # yapf: disable
     """Write the adapter, the merged checkpoint and the group report.
 
+    Without LoRA there is no adapter, and the report has no group.
+
     Args:
-        runner (Runner): The finished training.
+        model (ForgettingMixin): The trained model.
+        base (dict[str, Tensor]): The weights the request started from.
         settings (ForgetSettings): The forget section of the config.
         request (Request): The request.
         folder (Path): Its folder.
         base_print (str): Fingerprint of the base weights.
         cost (dict): What the training took; written last, to
-            ``training.json``, which marks the request as trained.
+            ``training.json``, which marks the request as trained. How much
+            trained, and how many bytes the method stores, is added.
+        history (list): Group norms after each epoch.
+        state (dict[str, Tensor], optional): The result, where it is not in
+            the model.
     """
-    model = unwrap(runner.model)
-    state = {k: v.detach().cpu() for k, v in model.state_dict().items()}
-    base, adapter = split_state_dict(state)
-    layers = lora_layers(model)
-    scaling = {name: layer.scaling for name, layer in layers.items()}
-    merged = merge_state_dict(base, adapter, scaling)
+    if state is None:
+        state = {k: v.detach().cpu() for k, v in model.state_dict().items()}
+    adapter = split_state_dict(state)[1]
+    scaling = {name: x.scaling for name, x in lora_layers(model).items()}
+    merged = (
+        merge_state_dict(split_state_dict(state)[0], adapter, scaling)
+        if adapter else state)
     report = group_report(model.groups, base, merged)
-    report['history'] = runner.message_hub.get_info('group_history')
+    report['train'] = settings.model['train'] if model.method.trains else None
+    report['trained_tensors'] = [] if adapter else _trained(
+        model, base, merged)
+    report['history'] = history
     report['method'] = settings.method_of(request)
     report['ema'] = settings.ema_of(request) or None
     meta = _meta(request, settings, base_print, fingerprint(merged))
+    report['adapter_bytes'] = report['adapter_bytes_with_zero_groups'] = None
+    if adapter:
+        about = dict(meta, group=settings.model['group'])
+        report.update(
+            _write_adapter(model, adapter, report, about, folder / ADAPTER))
+    save_plain(folder / MERGED, merged,
+               dict(dataset_meta=dict(classes=settings.classes), gslora=meta))
+    write_json(folder / GROUPS, report)
+    trained, total = model.parameter_counts
+    # Written last: from here on the request counts as trained.
+    write_json(
+        folder / TRAINING,
+        dict(
+            cost,
+            trained_parameters=trained,
+            total_parameters=total,
+            stored_bytes=stored_bytes(folder)))
+
+
+def _trained(model, base, merged):
+    """Names of the tensors that may differ from the base."""
+    if model.method.trains:
+        return model.trained_keys()
+    before, after = tensor_digests(base), tensor_digests(merged)
+    return [key for key in after if before[key] != after[key]]
+
+
+def _write_adapter(model, adapter, report, about, path):
+    """Write the adapter; returns its sizes in bytes."""
+    layers = lora_layers(model)
     compact = drop_zero_groups(adapter, {
         name: model.groups.keys(i)
         for i, name in enumerate(model.groups.names)
     })
-    with_lora = dict(
-        meta,
-        scaling=scaling,
-        rank={
-            n: layer.rank
-            for n, layer in layers.items()
-        },
-        group=settings.model['group'],
+    about.update(
+        scaling={n: layer.scaling
+                 for n, layer in layers.items()},
+        rank={n: layer.rank
+              for n, layer in layers.items()},
         zero_groups=[g['name'] for g in report['groups'] if g['zero']])
-    with atomic_path(folder / ADAPTER) as partial:
-        save_adapter(partial, compact, with_lora)
-    report['adapter_bytes'] = (folder / ADAPTER).stat().st_size
-    report['adapter_bytes_with_zero_groups'] = sum(
-        v.numel() * v.element_size() for v in adapter.values())
-    save_plain(folder / MERGED, merged,
-               dict(dataset_meta=dict(classes=settings.classes), gslora=meta))
-    write_json(folder / GROUPS, report)
-    # Written last: from here on the request counts as trained.
-    write_json(folder / TRAINING, cost)
+    with atomic_path(path) as partial:
+        save_adapter(partial, compact, about)
+    return dict(
+        adapter_bytes=path.stat().st_size,
+        adapter_bytes_with_zero_groups=sum(v.numel() * v.element_size()
+                                           for v in adapter.values()))
 
 
 def _meta(request, settings, base_print, merged_print):
@@ -82,8 +117,9 @@ def group_report(groups: LoRAGroups, base, merged):
         dict: ``groups``, a list with, for each group, the penalised norm
         ``norm``, the norm of the weight change ``update_norm``, ``zero``
         (all its LoRA tensors exactly zero), ``parameters`` and whether its
-        layers' weights are ``bit_identical`` to the base; ``zero_ratio``;
-        and ``unchanged_tensors``, how many of all tensors kept every bit.
+        layers' weights are ``bit_identical`` to the base; ``zero_ratio``,
+        None without groups; and ``unchanged_tensors``, how many of all
+        tensors kept every bit.
     """
     before, after = tensor_digests(base), tensor_digests(merged)
     zero = groups.zero_mask().tolist()
@@ -104,6 +140,6 @@ def group_report(groups: LoRAGroups, base, merged):
     return dict(
         groups=rows,
         zero_groups=sum(zero),
-        zero_ratio=sum(zero) / len(zero),
+        zero_ratio=sum(zero) / len(zero) if zero else None,
         unchanged_tensors=sum(before[k] == after[k] for k in before),
         tensors=len(before))

@@ -69,15 +69,20 @@ def check_requests(cfg, settings, requests, work_dir):
         training_config(cfg, settings, r,
                         Path(work_dir) / r.name, '', '') for r in requests
     ]
-    for run in runs:
+    methods = [
         _built('forget.method', METHODS.build,
-               dict(run.model.method, _scope_='gslora_mm'))
+               dict(run.model.method, _scope_='gslora_mm')) for run in runs
+    ]
     model = _built('model', MODELS.build, runs[0].model)
-    optim = _built('optim_wrapper', build_optim_wrapper, model,
-                   runs[0].optim_wrapper.copy())
+    for method in methods:
+        method.check_groups(model.groups)
+    optim = None
+    if model.method.trains:
+        optim = _built('optim_wrapper', build_optim_wrapper, model,
+                       runs[0].optim_wrapper.copy())
     if settings.prototypes.get('source') == 'weight':
         model.class_rows()
-    if model.method.uses_lr:
+    if optim and model.method.uses_lr and len(model.groups):
         lora_lr(optim, model.groups)
     inner = first = None
     with contextlib.redirect_stdout(io.StringIO()):

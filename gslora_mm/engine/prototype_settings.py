@@ -1,7 +1,7 @@
 """The ``forget.prototypes`` section: where prototypes come from."""
-from ..registry import METHODS
 from ..utils import ForgetError
 from .config_checks import check_number
+from .method_class import method_flag
 
 PROTOTYPE_KEYS = ('source', 'copies', 'augment')
 # Their file in the folder of a run.
@@ -19,9 +19,7 @@ def needs_prototypes(method):
         bool: False for a type that is not registered, which is reported when
         it is built.
     """
-    kind = method.get('type')
-    found = kind if isinstance(kind, type) else METHODS.get(str(kind))
-    return bool(getattr(found, 'needs_prototypes', False))
+    return bool(method_flag(method, 'needs_prototypes'))
 
 
 def read_prototypes(section, methods, task):

@@ -1,10 +1,12 @@
 """The mmengine configs of one request: its training, its evaluation."""
 import copy
+from pathlib import Path
 
 from mmengine.config import Config
 
 from ..evaluation import class_sets_for_requests
 from ..utils import ForgetError
+from .method_class import method_flag
 from .prototype_settings import PROTOTYPES, needs_prototypes
 from .tasks import task_of
 
@@ -73,14 +75,77 @@ def training_config(cfg, settings, request, work_dir, base, fingerprint):
             type='gslora_mm.BaseWeightsHook',
             base=str(base),
             base_fingerprint=fingerprint),
+        *_method_hooks(cfg, settings, request, run, fingerprint),
         dict(
             type='gslora_mm.ProgressHook',
             title=f'request {request.index}/{len(settings.requests)}')
     ]
+    if settings.model['train'] != 'lora':
+        # E.g. the classifiers of decoder layers that have no loss.
+        run.setdefault('find_unused_parameters', True)
     ema = settings.ema_of(request)
     if ema:
         run.custom_hooks.append(dict(type='gslora_mm.LoRAEMAHook', **ema))
     return run
+
+
+def _method_hooks(cfg, settings, request, run, fingerprint):
+    """Hooks for what the method of a request needs."""
+    method, folder = run.model.method, Path(run.work_dir)
+    earlier = settings.requests[:request.index - 1]
+    previous = folder.parent / earlier[-1].name if earlier else None
+    # The next request must find what it continues from.
+    if previous and not method_flag(
+            settings.method_of(earlier[-1]), 'needs_prepare'):
+        previous = None
+    hooks = []
+    if method_flag(method, 'needs_teacher'):
+        hooks.append(
+            dict(
+                type='gslora_mm.TeacherHook',
+                base=str(cfg.load_from),
+                base_fingerprint=settings.base_fingerprint,
+                first=not earlier))
+    prepares = method_flag(method, 'needs_prepare')
+    hooks.append(
+        dict(
+            type='gslora_mm.PrepareHook',
+            folder=str(folder),
+            base_fingerprint=fingerprint,
+            about=context_config(cfg, settings, request, run)
+            if prepares else {},
+            previous=str(previous) if prepares and previous else None,
+            seed=run.randomness.seed))
+    return hooks
+
+
+def context_config(cfg, settings, request, run):
+    """What a config can hold of a request's RequestContext.
+
+    Args:
+        cfg (Config): The whole config.
+        settings (ForgetSettings): Its forget section.
+        request (Request): The request.
+        run (Config): Its training.
+
+    Returns:
+        dict: Arguments of
+        :class:`~gslora_mm.engine.request_context.RequestContext`.
+    """
+    task, labels = task_of(cfg), settings.classes.index
+    data = copy.deepcopy(run.train_dataloader.dataset.to_dict())
+    data['dataset']['pipeline'] = task.prototype_pipeline(
+        cfg, settings.classes)
+    gone = (*request.forgotten, *request.classes)
+    return dict(
+        num_classes=len(settings.classes),
+        forget=sorted(map(labels, request.classes)),
+        retain=sorted(map(labels, request.retain)),
+        forgotten=sorted(map(labels, gone)),
+        images=dict(
+            dataset=data,
+            batch_size=cfg.val_dataloader.get('batch_size', 1),
+            num_workers=cfg.val_dataloader.get('num_workers', 0)))
 
 
 def _train_dataloader(cfg, settings, request, work_dir, seed):

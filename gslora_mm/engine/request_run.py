@@ -7,6 +7,10 @@ from mmengine.dist import barrier, is_main_process
 from ..utils import ForgetError
 from ..utils.memory import peak_memory_mb, reset_peak_memory
 from .artefacts import TRAINING, write_artefacts
+from .checkpoints import load_plain_state
+from .edit_run import edit_request
+from .hooks.method_hook import unwrap
+from .method_class import method_flag
 from .request_config import training_config
 from .runner import RequestRunner
 
@@ -55,7 +59,7 @@ def newest_checkpoint(folder):
 
 
 def train_request(cfg, settings, request, folder, base, base_print):
-    """Train one request and write adapter, merged checkpoint and groups.
+    """Train one request and write what it leaves behind.
 
     Args:
         cfg (Config): The whole config.
@@ -68,6 +72,10 @@ def train_request(cfg, settings, request, folder, base, base_print):
     Raises:
         ForgetError: If the loss explodes or the base does not load whole.
     """
+    if not method_flag(settings.method_of(request), 'trains'):
+        edit_request(cfg, settings, request, folder, base, base_print)
+        barrier()
+        return
     run = training_config(cfg, settings, request, folder, base, base_print)
     resumed = newest_checkpoint(folder)
     if resumed:
@@ -86,13 +94,15 @@ def train_request(cfg, settings, request, folder, base, base_print):
             f'{runner.epoch} is kept; lower the learning rate or beta, then '
             'start into a new --work-dir') from err
     if is_main_process():
+        hub = runner.message_hub.runtime_info
         write_artefacts(
-            runner, settings, request, folder, base_print,
+            unwrap(runner.model),
+            load_plain_state(base)[0], settings, request, folder, base_print,
             dict(
-                seconds=runner.message_hub.get_info('seconds'),
+                seconds=hub['seconds'],
                 resumed=bool(resumed),
                 peak_memory_mb=peak_memory_mb(),
                 iterations=runner.iter,
-                epochs=runner.epoch))
+                epochs=runner.epoch), hub.get('group_history', []))
         _remove_training_state(folder)
     barrier()

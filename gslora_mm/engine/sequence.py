@@ -14,12 +14,14 @@ from .evaluate import evaluate_state
 from .gallery_run import GALLERY
 from .gallery_run import REPORT as GALLERY_REPORT
 from .gallery_run import GalleryTest, request_gallery
+from .method_class import method_flag
 from .preflight import check_amp, check_base, check_requests, check_work_dir
 from .prototypes import prepare_prototypes
 from .request_run import is_trained, remove_leftovers, train_request
 from .run_record import lock_run, open_run
 from .settings import ForgetSettings
 from .tasks import task_of
+from .teacher_check import check_teacher
 
 BASE = 'base'
 REPORT = 'report.json'
@@ -55,6 +57,7 @@ class ForgettingSequence:
                                     self.settings.unseen)
         barrier()
         self.base_state, _, self.base_print = check_base(cfg)
+        self.settings.base_fingerprint = self.base_print
         check_requests(cfg, self.settings, [
             r for r in self.settings.requests
             if not is_trained(self.work_dir / r.name)
@@ -89,6 +92,7 @@ class ForgettingSequence:
         barrier()
         base_report = self._base_report()
         self._prepare_prototypes()
+        self._check_teacher()
         base, state, base_print = (self.cfg.load_from, self.base_state,
                                    self.base_print)
         before = base_report
@@ -137,6 +141,16 @@ class ForgettingSequence:
         if self.settings.prototypes and any(untrained):
             prepare_prototypes(self.cfg, self.settings, self.base_state,
                                self.base_print, self.work_dir)
+
+    def _check_teacher(self):
+        """Once, for requests still to train."""
+        for request in self.settings.requests:
+            asks = method_flag(
+                self.settings.method_of(request), 'needs_teacher')
+            if asks and self._lacks(self.work_dir / request.name / TRAINING):
+                check_teacher(self.cfg, self.settings, request,
+                              self.base_state, self.work_dir)
+                return
 
     def _test_gallery(self, request, folder, state, source):
         """Identify by embedding, if the config asks for it."""

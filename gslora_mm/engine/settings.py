@@ -12,9 +12,10 @@ from .config_file import plain
 from .ema_settings import EMA_KEYS, read_ema
 from .prototype_settings import PROTOTYPE_KEYS, read_prototypes
 from .tasks import TASKS, task_of
+from .train_settings import read_train
 
 _KEYS = ('requests', 'unseen', 'lora', 'group', 'method', 'model', 'data',
-         'gallery', 'max_loss', 'ema', 'prototypes')
+         'gallery', 'max_loss', 'ema', 'prototypes', 'train')
 _GALLERY_KEYS = ('dataset', 'far')
 _FAR = 1e-3
 _DATA_KEYS = ('ratio', 'shots', 'shots_per_class', 'stratified', 'count_crowd',
@@ -31,8 +32,8 @@ class ForgetSettings:
         classes (tuple[str]): All class names.
         unseen (tuple[str]): Retained classes whose images training does not
             use; measured apart.
-        model (dict): Arguments of the wrapper: ``lora``, ``group`` and the
-            task's own.
+        model (dict): Arguments of the wrapper: ``train``, with LoRA
+            ``lora`` and ``group``, and the task's own.
         method (dict): Config of the forgetting method.
         data (dict): Arguments of the data streams.
         gallery (dict): ``far`` and perhaps ``dataset`` of the gallery test;
@@ -42,6 +43,7 @@ class ForgetSettings:
             :func:`~.ema_settings.read_ema`.
         prototypes (dict): How prototypes are made; empty if the method uses
             none. See :func:`~.prototype_settings.read_prototypes`.
+        base_fingerprint (str): Of the original model, once it is loaded.
     """
 
     requests: list
@@ -54,6 +56,7 @@ class ForgetSettings:
     max_loss: float = 1e4
     ema: list = field(default_factory=list)
     prototypes: dict = field(default_factory=dict)
+    base_fingerprint: str = ''
 
     @classmethod
     def from_config(cls, cfg):
@@ -76,18 +79,16 @@ class ForgetSettings:
         requests = parse_requests(section['requests'], classes, unseen)
         _check_schedules(requests)
         _check_method(section['method'], len(requests))
-        model = dict(
-            section.get('model', {}),
-            lora=section.get('lora', {}),
-            group=section.get('group', 'block'))
         epochs = (cfg.get('train_cfg') or {}).get('max_epochs')
         ema = read_ema(section.get('ema'), requests, epochs)
-        settings = cls(requests, classes, unseen, model, section['method'],
+        settings = cls(requests, classes, unseen, {}, section['method'],
                        section.get('data', {}), _gallery(section),
                        section.get('max_loss', 1e4), ema)
+        methods = list(map(settings.method_of, requests))
+        settings.model = dict(
+            section.get('model', {}), **read_train(section, methods))
         settings.prototypes = read_prototypes(
-            section.get('prototypes'), list(map(settings.method_of, requests)),
-            task)
+            section.get('prototypes'), methods, task)
         return settings
 
     def seen(self, names):
@@ -124,7 +125,7 @@ def _checked_section(section, task):
     if section.get('gallery') is not None and not task.has_embeddings:
         raise ForgetError('forget.gallery identifies by the embedding of a '
                           'classifier; remove it from this config')
-    if section.get('group', 'block') not in GROUPINGS:
+    if section.get('group') not in (None, *GROUPINGS):
         raise ForgetError(f'forget.group is {section["group"]!r}; it must '
                           f'be one of {", ".join(GROUPINGS)}')
     for key in ('requests', 'method'):

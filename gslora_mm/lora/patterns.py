@@ -24,13 +24,14 @@ def matches(pattern, name):
         for start in range(len(parts) - len(wanted) + 1))
 
 
-def select(names, include=None, exclude=None):
+def select(names, include=None, exclude=None, what='LoRA target'):
     """Keep the names that are included and not excluded.
 
     Args:
         names (list[str]): Candidates.
         include (str | list[str], optional): Patterns; all names if None.
         exclude (str | list[str], optional): Patterns.
+        what (str): What the names are of, for messages.
 
     Returns:
         set[str]: What is kept.
@@ -38,18 +39,19 @@ def select(names, include=None, exclude=None):
     Raises:
         ValueError: If a pattern matches none of the candidates.
     """
-    included = set(names) if include is None else _any(names, include,
-                                                       'include')
-    return included - _any(names, exclude or [], 'exclude')
+    included = set(names)
+    if include is not None:
+        included = _any(names, include, 'include', what)
+    return included - _any(names, exclude or [], 'exclude', what)
 
 
-def _any(names, patterns, role):
+def _any(names, patterns, role, what):
     found = set()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         hits = {name for name in names if matches(pattern, name)}
         if not hits:
-            raise ValueError(f'{role} pattern {pattern!r} matches no LoRA '
-                             f'target; targets are {summarise(names)}')
+            raise ValueError(f'{role} pattern {pattern!r} matches no {what}; '
+                             f'{what.split()[-1]}s are {summarise(names)}')
         found |= hits
     return found
 

@@ -24,12 +24,26 @@ def target_table(model, targets):
         for row in rows
     ]
     lines.insert(1, '  '.join('-' * width for width in widths))
-    trainable, total = _counts(model)
-    ratio = 100 * trainable / total if total else 0.0
-    lines.append(f'trainable: {trainable:,} parameters')
-    lines.append(f'total: {total:,} parameters (LoRA not counted)')
-    lines.append(f'ratio: {ratio:.2f} %')
+    lines += count_lines(model)
     return '\n'.join(line.rstrip() for line in lines)
+
+
+def count_lines(model):
+    """Lines on how many parameters train, and which share that is.
+
+    Args:
+        model (nn.Module): With or without LoRA.
+
+    Returns:
+        list[str]: Three lines.
+    """
+    trainable, total = count_parameters(model)
+    ratio = 100 * trainable / total if total else 0.0
+    return [
+        f'trainable: {trainable:,} parameters',
+        f'total: {total:,} parameters (LoRA not counted)',
+        f'ratio: {ratio:.2f} %'
+    ]
 
 
 def _row(model, target):
@@ -44,7 +58,15 @@ def _row(model, target):
     return (target.block or '(model)', name, shape, rank, f'{params:,}')
 
 
-def _counts(model):
+def count_parameters(model):
+    """Count what trains, and the model without LoRA.
+
+    Args:
+        model (nn.Module): With or without LoRA.
+
+    Returns:
+        tuple[int, int]: Parameters that train; all that are not LoRA's.
+    """
     lora = {
         id(param)
         for module in model.modules() if isinstance(module, LoRALinear)

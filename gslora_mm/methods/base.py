@@ -1,28 +1,51 @@
 """What every forgetting method offers."""
 import math
 
+import torch
+
 from ..utils import ForgetError
+
+_STREAMS = ('forget', 'retain')
 
 
 class ForgettingMethod:
-    """A forgetting method: one file, these four calls.
+    """A forgetting method: one file, :meth:`losses` and what else it needs.
 
-    The model calls :meth:`default_bound` once and :meth:`losses` for every
-    batch; the engine calls
-    :meth:`start_epoch` before every epoch and :meth:`after_step` after every
-    optimizer step.
+    The model calls :meth:`default_bound` and :meth:`check_groups` once and
+    :meth:`losses` for every batch. The engine calls :meth:`prepare` once per
+    request and :meth:`begin` in every process that trains it; :meth:`phase`
+    and :meth:`start_epoch` before every epoch; and :meth:`after_step` after
+    every optimizer step. Of a method that does not train it calls
+    :meth:`edit` alone.
 
     Attributes:
-        uses_lr (bool): Whether :meth:`after_step` needs the learning rate.
+        trains (bool): Whether there is anything to train. If not,
+            :meth:`edit` changes the weights.
+        trains_norms (bool): Whether norms gather statistics, as far as those
+            of the plain model do.
+        uses_lr (bool): Whether :meth:`after_step` needs the learning rate of
+            LoRA.
+        relabels (bool): Whether the forget stream gets the labels that
+            :meth:`relabel` draws.
         needs_features (bool): Whether :meth:`losses` looks at the
             ``features`` of the streams, which are left out otherwise.
+        needs_outputs (bool): The same of ``student``.
+        needs_teacher (tuple[str]): Streams of which :meth:`losses` looks at
+            ``teacher``, what the original model says.
+        needs_prepare (bool): Whether :meth:`prepare` does anything.
         needs_prototypes (bool): Whether the engine shall compute the
             prototypes of the original model and hand their file to every
             request as the argument ``prototypes``.
     """
 
+    trains = True
+    trains_norms = False
     uses_lr = True
+    relabels = False
     needs_features = False
+    needs_outputs = False
+    needs_teacher = ()
+    needs_prepare = False
     needs_prototypes = False
 
     def default_bound(self, bound):
@@ -32,6 +55,63 @@ class ForgettingMethod:
             bound (float): BND that suits the head of the model.
         """
 
+    def check_groups(self, groups):
+        """Called once, with the LoRA groups of this model.
+
+        Args:
+            groups (LoRAGroups): None of them where there is no LoRA.
+
+        Raises:
+            ForgetError: If the method cannot work with them.
+        """
+
+    def prepare(self, context):
+        """Look at the images of a request before its first step.
+
+        Args:
+            context (RequestContext): The model as the request finds it, its
+                images, and what was prepared for the request before.
+
+        Returns:
+            dict[str, Tensor]: What :meth:`begin` needs; kept in the folder of
+            the request.
+        """
+        raise NotImplementedError
+
+    def begin(self, model, stored):
+        """Called before training starts or goes on.
+
+        Args:
+            model (ForgettingMixin): The model, on its device; on resume with
+                the weights of the last epoch.
+            stored (dict[str, Tensor]): What :meth:`prepare` returned, on the
+                same device.
+        """
+
+    def phase(self, epoch):
+        """Which streams an epoch trains, all images of a batch from them.
+
+        Args:
+            epoch (int): Which epoch, from 0.
+
+        Returns:
+            tuple[str]: ``'forget'``, ``'retain'`` or both.
+        """
+        return _STREAMS
+
+    def relabel(self, labels, num_classes, generator):
+        """Wrong labels for what is forgotten, if ``relabels``.
+
+        Args:
+            labels (Tensor): True labels, int64 of shape (n, ), on the CPU.
+            num_classes (int): C.
+            generator (torch.Generator): To draw from.
+
+        Returns:
+            Tensor: Any class but its own for each, all as likely.
+        """
+        return other_labels(labels, num_classes, generator)
+
     def losses(self, forget, retain, groups):
         """Turn the loss terms of both streams into the objective.
 
@@ -39,7 +119,8 @@ class ForgettingMethod:
             forget (StreamLoss | None): Terms of the forget images; None if
                 the batch holds none with boxes.
             retain (StreamLoss | None): Terms of the retain images.
-            groups (LoRAGroups): The LoRA groups of the model.
+            groups (LoRAGroups): The LoRA groups of the model; none of them
+                where there is no LoRA.
 
         Returns:
             dict[str, Tensor]: Scalars. mmengine minimises the sum of those
@@ -61,8 +142,38 @@ class ForgettingMethod:
         Args:
             groups (LoRAGroups): The LoRA groups of the model.
             lr (float | None): Learning rate of the LoRA parameters; None
-                unless ``uses_lr``.
+                unless ``uses_lr``, and where there is no LoRA.
         """
+
+    def edit(self, state, context):
+        """Change the weights of a plain model, if the method does not train.
+
+        Args:
+            state (dict[str, Tensor]): Its weights, on the CPU; not to be
+                changed in place.
+            context (RequestContext): The model with these weights, and the
+                images of the request.
+
+        Returns:
+            dict[str, Tensor]: All weights; the same keys, shapes and types.
+        """
+        raise NotImplementedError
+
+
+def other_labels(labels, num_classes, generator):
+    """Draw for each label one of the other classes, all as likely.
+
+    Args:
+        labels (Tensor): int64 of shape (n, ), on the CPU.
+        num_classes (int): C, at least 2.
+        generator (torch.Generator): To draw from.
+
+    Returns:
+        Tensor: int64 of shape (n, ).
+    """
+    drawn = torch.randint(
+        num_classes - 1, labels.shape, generator=generator)
+    return drawn + (drawn >= labels).long()
 
 
 def check_numbers(owner, numbers, optional=()):

@@ -106,6 +106,14 @@ class GSLoRA(ForgettingMethod):
         if not self._bound_given:
             self.bound = bound
 
+    def check_groups(self, groups):
+        """See :meth:`ForgettingMethod.check_groups`."""
+        if self.alpha and not len(groups):
+            raise ForgetError(
+                f'{type(self).__name__} with alpha={self.alpha:g} penalises '
+                'groups of LoRA, and there is no LoRA; set '
+                "forget.method.alpha=0, or forget.train='lora'")
+
     def losses(self, forget, retain, groups):
         """See :meth:`ForgettingMethod.losses`."""
         terms = {}
@@ -141,6 +149,8 @@ class GSLoRA(ForgettingMethod):
 
     def after_step(self, groups, lr):
         """Proximal step of the group penalty; what is settled stays zero."""
+        if not len(groups):
+            return
         if self.mode == 'proximal' and self.sparsity_on:
             groups.soft_threshold_(lr * self.alpha)
         elif self.mode == 'proximal' and self.sparsity_over:

@@ -3,6 +3,7 @@ import copy
 
 from ..registry import METHODS, MODELS
 from ..utils import ForgetError
+from .trainable import check_train
 
 
 def plain_class(config, scope, key='model'):
@@ -32,8 +33,8 @@ def plain_class(config, scope, key='model'):
     return found, cfg, scope
 
 
-def set_up(model, lora, method, group, dropout, streams):
-    """Insert LoRA and the method into a model of a forgetting class.
+def set_up(model, lora, method, group, dropout, streams, train):
+    """Put the method and what it trains into a model that forgets.
 
     Args:
         model (ForgettingMixin): The model, just built.
@@ -42,6 +43,7 @@ def set_up(model, lora, method, group, dropout, streams):
         group (str): ``'block'``, ``'lora'`` or ``'matrix'``.
         dropout (bool): Keep the dropout of frozen layers on.
         streams (str): ``'fused'`` or ``'separate'``.
+        train (str | dict): See :func:`~gslora_mm.models.check_train`.
 
     Raises:
         ForgetError: If an option is unknown or nothing can be matched.
@@ -49,9 +51,10 @@ def set_up(model, lora, method, group, dropout, streams):
     if streams not in ('fused', 'separate'):
         raise ForgetError(f"streams must be 'fused' or 'separate', not "
                           f'{streams!r}')
+    check_train(train)
     try:
         model.setup_forgetting(lora or {}, _build_method(method), group,
-                               dropout, streams)
+                               dropout, streams, train)
     except (TypeError, ValueError) as err:
         raise ForgetError(f'LoRA cannot be inserted: {err}') from err
 

@@ -1,4 +1,5 @@
 """What makes a classifier forget."""
+import copy
 from contextlib import contextmanager
 
 import torch
@@ -6,7 +7,7 @@ import torch
 from ..utils import ForgetError
 from .forgetting_features import class_rows, embeddings_of, head_logits
 from .forgetting_mixin import ForgettingMixin
-from .stream_loss import StreamFeatures, StreamLoss
+from .stream_loss import StreamFeatures, StreamLoss, StreamOutputs
 
 # BND of the published face runs, for cosine heads of scale 64.
 _COSINE_BOUND, _COSINE_SCALE = 105., 64.
@@ -82,6 +83,8 @@ class ClassifierForgettingMixin(ForgettingMixin):
         terms = StreamLoss(losses)
         if self.method.needs_features:
             terms.features = self._features(predictions, chosen)
+        if self.method.needs_outputs:
+            terms.student = self._outputs(predictions, chosen)
         return terms
 
     def _features(self, predictions, samples):
@@ -90,6 +93,21 @@ class ClassifierForgettingMixin(ForgettingMixin):
         labels = torch.cat([s.gt_label for s in samples])
         return StreamFeatures(embeddings, self.classify(embeddings),
                               labels.to(embeddings.device))
+
+    def _outputs(self, predictions, samples, match=True):
+        """See :meth:`ForgettingMixin._outputs`."""
+        found = self._features(predictions, samples)
+        return StreamOutputs(found.logits, found.embeddings, found.labels)
+
+    def _relabel(self, sample, draw):
+        """See :meth:`ForgettingMixin._relabel`."""
+        changed = copy.copy(sample)
+        return changed.set_gt_label(draw(sample.gt_label))
+
+    @staticmethod
+    def classifying_modules():
+        """See :meth:`ForgettingMixin.classifying_modules`."""
+        return ('head', )
 
     def class_rows(self):
         """See :meth:`ForgettingMixin.class_rows`."""

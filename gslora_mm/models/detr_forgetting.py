@@ -1,12 +1,15 @@
 """What makes a DETR forget."""
+import copy
+
 import torch
 from mmdet.models.dense_heads import DINOHead
 from mmdet.utils import reduce_mean
 from mmengine.dist import get_world_size
 
+from ..utils import ForgetError
 from .forgetting_features import last_classifier, matched_once
 from .forgetting_mixin import ForgettingMixin
-from .stream_loss import StreamFeatures, StreamLoss
+from .stream_loss import StreamFeatures, StreamLoss, StreamOutputs
 
 
 class DetrForgettingMixin(ForgettingMixin):
@@ -92,10 +95,19 @@ class DetrForgettingMixin(ForgettingMixin):
             terms = supervise(predictions, gt, metas, stream)
             if index and self.method.needs_features:
                 terms.features = self._features(predictions, chosen)
+            if index and self.method.needs_outputs:
+                terms.student = self._outputs(predictions, chosen)
         return terms if index else None
 
     def _features(self, predictions, samples):
         """See :meth:`ForgettingMixin._features`."""
+        found = self._outputs(predictions, samples)
+        matched = found.labels < self.bbox_head.num_classes
+        return StreamFeatures(found.embeddings[matched], found.logits[matched],
+                              found.labels[matched])
+
+    def _outputs(self, predictions, samples, match=True):
+        """See :meth:`ForgettingMixin._outputs`."""
         # Denoising queries come first and are matched to nothing.
         skip = (predictions.get('dn_meta') or {}).get('num_denoising_queries',
                                                       0)
@@ -103,14 +115,43 @@ class DetrForgettingMixin(ForgettingMixin):
             value[:, skip:]
             for value in (predictions['scores'][-1], predictions['boxes'][-1],
                           predictions['queries']))
-        labels = torch.cat(
-            self.bbox_head.get_targets(
-                list(scores), list(boxes), [s.gt_instances for s in samples],
-                [s.metainfo for s in samples])[0])
-        matched = labels < self.bbox_head.num_classes
-        return StreamFeatures(
-            queries.flatten(0, 1)[matched],
-            scores.flatten(0, 1)[matched], labels[matched])
+        labels = None
+        if match:
+            labels = torch.stack(
+                self.bbox_head.get_targets(
+                    list(scores), list(boxes),
+                    [s.gt_instances for s in samples],
+                    [s.metainfo for s in samples])[0])
+        return StreamOutputs(scores, queries, labels, boxes)
+
+    def _relabel(self, sample, draw):
+        """See :meth:`ForgettingMixin._relabel`."""
+        changed = copy.copy(sample)
+        objects = copy.copy(sample.gt_instances)
+        objects.labels = draw(objects.labels)
+        changed.gt_instances = objects
+        return changed
+
+    def keep_teacher(self):
+        """See :meth:`TeacherMixin.keep_teacher`.
+
+        Raises:
+            ForgetError: If the queries of both would not be the same.
+        """
+        if getattr(self, 'as_two_stage', False):
+            raise ForgetError(
+                f'{type(self.method).__name__} compares queries with those of '
+                'the original model, and a two-stage detector makes its own '
+                'of every image; use a detector with as_two_stage=False, or '
+                'a method without a teacher')
+        super().keep_teacher()
+        self.teacher.aux_loss = False
+
+    def classifying_modules(self):
+        """See :meth:`ForgettingMixin.classifying_modules`."""
+        name = 'cls_branches' if hasattr(self.bbox_head,
+                                         'cls_branches') else 'fc_cls'
+        return (f'bbox_head.{name}', )
 
     def class_rows(self):
         """See :meth:`ForgettingMixin.class_rows`."""

@@ -28,6 +28,7 @@ def forgetting_classifier(classifier,
                           group='block',
                           dropout=False,
                           streams='fused',
+                          train='lora',
                           per_sample=False,
                           forget_margin=0.,
                           retain_margin=0.,
@@ -53,6 +54,8 @@ def forgetting_classifier(classifier,
         streams (str): ``'fused'`` runs both streams through the network in
             one forward; ``'separate'`` in one forward each. The losses are
             the same.
+        train (str | dict): What trains: ``'lora'`` (default), or parameters of
+            the classifier itself, see :func:`~gslora_mm.models.check_train`.
         per_sample (bool): Bound the loss of every forget image by itself,
             instead of their mean, as published: with the mean, one class
             with a large loss can hide others that are not forgotten.
@@ -71,7 +74,7 @@ def forgetting_classifier(classifier,
             those of this request included. The engine fills them in.
 
     Returns:
-        ImageClassifier: The classifier, LoRA initialised, all else frozen.
+        ImageClassifier: The classifier, all frozen but what trains.
 
     Raises:
         ForgetError: If the classifier or its head cannot forget, an option
@@ -100,7 +103,7 @@ def forgetting_classifier(classifier,
     model.per_sample, model.forget_margin = per_sample, forget_margin
     model.retain_margin = retain_margin
     model.forgotten = [int(label) for label in forgotten]
-    set_up(model, lora, method, group, dropout, streams)
+    set_up(model, lora, method, group, dropout, streams, train)
     bound = getattr(model.method, 'bound', math.inf)
     if forget_margin and bound <= forget_margin:
         raise ForgetError(

@@ -30,6 +30,7 @@ def forgetting_detector(detector,
                         aux_loss=False,
                         dropout=False,
                         streams='fused',
+                        train='lora',
                         forget_queries='all'):
     """Build an mmdet DETR that forgets classes.
 
@@ -54,6 +55,8 @@ def forgetting_detector(detector,
         streams (str): ``'fused'`` runs both streams through the network in
             one forward; ``'separate'`` in one forward each, for networks
             whose images influence each other. The losses are the same.
+        train (str | dict): What trains: ``'lora'`` (default), or parameters of
+            the detector itself, see :func:`~gslora_mm.models.check_train`.
         forget_queries (str): ``'all'`` raises the classification loss of all
             queries of the forget images, background included, as published;
             ``'matched'`` only that of the queries matched to forgotten
@@ -61,7 +64,7 @@ def forgetting_detector(detector,
             for data where forgotten and retained objects share most images.
 
     Returns:
-        DetectionTransformer: The detector, LoRA initialised, all else frozen.
+        DetectionTransformer: The detector, all frozen but what trains.
 
     Raises:
         ForgetError: If the detector is not of the DETR family or an option
@@ -82,5 +85,5 @@ def forgetting_detector(detector,
             f'({type(model.bbox_head).__name__}) is not derived from mmdet '
             'DETRHead')
     model.aux_loss, model.forget_queries = aux_loss, forget_queries
-    set_up(model, lora, method, group, dropout, streams)
+    set_up(model, lora, method, group, dropout, streams, train)
     return model

@@ -3,14 +3,16 @@ import torch
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 
-from ..lora import (LoRAGroups, freeze_base, inject_lora, reset_lora,
-                    target_table)
+from ..lora import (LoRAGroups, NoGroups, count_parameters, freeze_base,
+                    inject_lora, is_lora_key, reset_lora, target_table)
 from ..utils import ForgetError
 from .stream_loss import STREAMS
+from .teacher import TeacherMixin
+from .trainable import train_only, training_table
 
 
-class ForgettingMixin:
-    """Trains LoRA groups of a model on a forget and a retain stream.
+class ForgettingMixin(TeacherMixin):
+    """Trains a model on a forget and a retain stream: LoRA, or its own.
 
     Mixed in front of the user's own model class, so the model *is* the
     user's: same keys, same inference, same head. A task's mixin says what is
@@ -18,8 +20,14 @@ class ForgettingMixin:
     (:meth:`_take_images`) and what their loss is (:meth:`_terms`).
     """
 
-    def setup_forgetting(self, lora, method, group, dropout, streams):
-        """Insert LoRA, freeze the rest and print what was matched.
+    def setup_forgetting(self,
+                         lora,
+                         method,
+                         group,
+                         dropout,
+                         streams,
+                         train='lora'):
+        """Choose what trains, freeze the rest and print what was matched.
 
         Args:
             lora (dict): Arguments of :func:`gslora_mm.lora.inject_lora`.
@@ -27,18 +35,51 @@ class ForgettingMixin:
             group (str): ``'block'``, ``'lora'`` or ``'matrix'``.
             dropout (bool): Keep the dropout of frozen layers on.
             streams (str): ``'fused'`` or ``'separate'``.
+            train (str | dict): What trains, see
+                :func:`~gslora_mm.models.check_train`. A method that does not
+                train leaves it out.
         """
+        self.method, self.dropout, self.streams = method, dropout, streams
+        if method.needs_teacher:
+            self.keep_teacher()
+        # For what the method draws; the engine seeds it.
+        self.generator = torch.Generator()
+        if train == 'lora' and method.trains:
+            table = self._insert_lora(lora, group)
+        else:
+            table = self._train_own(train if method.trains else None)
+        method.default_bound(self.natural_bound())
+        method.check_groups(self.groups)
+        self.parameter_counts = count_parameters(self)
+        print_log(table, 'current')
+        # A new module is in train mode without train() having been called.
+        self.train()
+
+    def _insert_lora(self, lora, group):
+        """Train LoRA; returns a table of where it is."""
         self.targets = inject_lora(self, **lora)
         freeze_base(self)
         self.groups = LoRAGroups(self, by=group)
-        self.method = method
-        method.default_bound(self.natural_bound())
-        self.dropout, self.streams = dropout, streams
-        print_log(
-            'LoRA inserted; everything else is frozen\n' +
-            target_table(self, self.targets), 'current')
-        # A new module is in train mode without train() having been called.
-        self.train()
+        return ('LoRA inserted; everything else is frozen\n' +
+                target_table(self, self.targets))
+
+    def _train_own(self, train):
+        """Train parameters of the model; returns a table of them."""
+        # Backbones freeze their first stages here.
+        super().train(True)
+        self.groups, self._own = NoGroups(), ()
+        self._own = train_only(self, train, self.classifying_modules())
+        return training_table(self, train, self._own)
+
+    def trained_keys(self):
+        """list[str]: Keys of the state dict that training changes."""
+        keys = list(self.state_dict())
+        if len(self.groups):
+            return [key for key in keys if is_lora_key(key)]
+        own = set(self._own)
+        if self.method.trains_norms:
+            own.update(name for name, _ in self.named_buffers())
+        return [key for key in keys if key in own]
 
     def init_weights(self):
         """Reset LoRA only: base weights come from a checkpoint.
@@ -52,18 +93,19 @@ class ForgettingMixin:
     def train(self, mode=True):
         """Train mode for the loss, inference mode for the frozen layers.
 
-        Frozen norms always keep their statistics. Frozen dropout is off
-        unless ``dropout=True``, so that the function which is trained is
-        exactly the one which is evaluated.
+        Norms keep their statistics unless the method trains them. Dropout
+        is off unless ``dropout=True``, so that the function which is trained
+        is exactly the one which is evaluated.
         """
         trained = [p for p in self.parameters() if p.requires_grad]
         super().train(mode)
         if mode:
+            norms = [(m, m.training) for m in self.modules()
+                     if isinstance(m, torch.nn.modules.batchnorm._NormBase)]
             for module in self.children():
                 module.train(self.dropout)
-            for module in self.modules():
-                if isinstance(module, torch.nn.modules.batchnorm._NormBase):
-                    module.eval()
+            for norm, plain in norms:
+                norm.train(plain and self.method.trains_norms)
         # Some backbones freeze stages here, LoRA in them included.
         for param in trained:
             param.requires_grad_(True)
@@ -82,12 +124,40 @@ class ForgettingMixin:
             streams.
         """
         index = self._stream_index(data_samples)
+        if self.method.relabels:
+            data_samples = self._relabelled(data_samples, index['forget'])
         if self.streams == 'fused':
             terms = self._fused_terms(inputs, data_samples, index)
         else:
             terms = self._separate_terms(inputs, data_samples, index)
-        return self.method.losses(terms['forget'], terms['retain'],
-                                  self.groups)
+        if self.method.needs_teacher:
+            self._ask_teacher(inputs, data_samples, index, terms)
+        losses = self.method.losses(terms['forget'], terms['retain'],
+                                    self.groups)
+        return losses if len(self.groups) else self._with_gradient(losses)
+
+    def _with_gradient(self, losses):
+        """Losses with a gradient for every parameter that trains.
+
+        A batch may hold nothing to learn from: no box left, no stream.
+        """
+        if not any('loss' in k and v.requires_grad for k, v in losses.items()):
+            losses['loss_none'] = 0 * sum(
+                p.sum() for p in self.parameters() if p.requires_grad)
+        return losses
+
+    def _relabelled(self, samples, index):
+        """The samples of a batch, those of the forget stream relabelled."""
+
+        def draw(labels):
+            new = self.method.relabel(labels.cpu(), self.num_classes(),
+                                      self.generator)
+            return new.to(labels)
+
+        samples = list(samples)
+        for i in index:
+            samples[i] = self._relabel(samples[i], draw)
+        return samples
 
     def features(self, inputs, samples):
         """What the last layer of the head sees of some images.
@@ -161,6 +231,24 @@ class ForgettingMixin:
         """Whether an image takes part in the loss of its stream."""
         return True
 
+    def num_classes(self):
+        """int: Classes of the head."""
+        head = self.head if hasattr(self, 'head') else self.bbox_head
+        return head.num_classes
+
+    def classifying_modules(self):
+        """tuple[str]: Names of the modules that classify."""
+        raise NotImplementedError
+
+    def _relabel(self, sample, draw):
+        """A copy of a sample with other labels.
+
+        Args:
+            sample (BaseDataElement): The sample; left as it is.
+            draw (Callable): Takes labels (n, ) and returns new ones.
+        """
+        raise NotImplementedError
+
     def natural_bound(self):
         """float: BND where the method names none."""
         raise NotImplementedError
@@ -176,6 +264,16 @@ class ForgettingMixin:
 
     def _features(self, predictions, samples):
         """StreamFeatures of these very images; see :meth:`features`."""
+        raise NotImplementedError
+
+    def _outputs(self, predictions, samples, match=True):
+        """StreamOutputs of these very images.
+
+        Args:
+            predictions: Of these images, see :meth:`_predictions`.
+            samples (list[BaseDataElement]): These images.
+            match (bool): Whether a detector shall match queries to objects.
+        """
         raise NotImplementedError
 
     def _terms(self, predictions, samples, index, stream):

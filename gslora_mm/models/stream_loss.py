@@ -24,6 +24,29 @@ class StreamFeatures:
 
 
 @dataclass
+class StreamOutputs:
+    """What a model says of the N images of a stream.
+
+    Args:
+        logits (Tensor): Of every image of a classifier, (N, C), without
+            margin; of every query of a detector's last layer, (N, Q, C).
+        embeddings (Tensor): What the last layer of the head sees, (N, D) or
+            (N, Q, D).
+        labels (Tensor, optional): Classes of the images, (N, ); of the
+            objects that the queries are matched to, (N, Q), and the number
+            of classes where there is none. Detectors have them of the model
+            that learns, not of its teacher.
+        boxes (Tensor, optional): Of a detector, normalised cx, cy, w, h,
+            (N, Q, 4).
+    """
+
+    logits: Tensor
+    embeddings: Tensor
+    labels: Optional[Tensor] = None
+    boxes: Optional[Tensor] = None
+
+
+@dataclass
 class StreamLoss:
     """Weighted loss terms of one stream (forget or retain) of a batch.
 
@@ -35,11 +58,17 @@ class StreamLoss:
             and ``iou`` of a detector; scalars.
         features (StreamFeatures, optional): Embeddings behind the terms,
             where the method needs them.
+        student (StreamOutputs, optional): What the model that learns says of
+            the images, where the method needs it.
+        teacher (StreamOutputs, optional): What the original model says of
+            the same images, where the method needs it; without gradient.
     """
 
     classification: List[Tensor]
     others: Dict[str, Tensor] = field(default_factory=dict)
     features: Optional[StreamFeatures] = None
+    student: Optional[StreamOutputs] = None
+    teacher: Optional[StreamOutputs] = None
 
     def __post_init__(self):
         # Some losses of mmdet have the shape (1, ).

@@ -4,9 +4,12 @@ from .epoch_seed_hook import EpochSeedHook
 from .lora_ema_hook import LoRAEMAHook
 from .loss_guard_hook import LossGuardHook
 from .method_hook import MethodHook, lora_lr
+from .prepare_hook import PrepareHook
 from .progress_hook import ProgressHook
+from .teacher_hook import TeacherHook
 
 __all__ = [
     'BaseWeightsHook', 'CPUAttentionHook', 'EpochSeedHook', 'LoRAEMAHook',
-    'LossGuardHook', 'MethodHook', 'ProgressHook', 'lora_lr'
+    'LossGuardHook', 'MethodHook', 'PrepareHook', 'ProgressHook',
+    'TeacherHook', 'lora_lr'
 ]

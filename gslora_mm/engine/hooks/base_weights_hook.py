@@ -1,4 +1,4 @@
-"""Base weights: loaded whole, frozen, and stored once."""
+"""Base weights: loaded whole, and stored once as far as they are frozen."""
 from mmengine.hooks import Hook
 
 from ...lora import fingerprint, is_lora_key, lora_layers, split_state_dict
@@ -12,10 +12,11 @@ from .method_hook import unwrap
 class BaseWeightsHook(Hook):
     """Keeps base weights out of training checkpoints, and checks them.
 
-    A training checkpoint holds LoRA, optimizer and schedules only; the frozen
-    rest is read from the base checkpoint, at the start and on resume. mmengine
-    loads checkpoints non-strictly, so before training it is checked that every
-    base weight arrived and that LoRA starts at zero.
+    A training checkpoint holds what trains (LoRA, or parameters of the model
+    itself), optimizer and schedules only; the frozen rest is read from the
+    base checkpoint, at the start and on resume. mmengine loads checkpoints
+    non-strictly, so before training it is checked that every base weight
+    arrived and that LoRA starts at zero.
 
     Args:
         base (str): The plain checkpoint the request starts from.
@@ -30,16 +31,17 @@ class BaseWeightsHook(Hook):
         self.resumed = False
 
     def before_save_checkpoint(self, runner, checkpoint):
-        """Drop everything but LoRA from the state dict."""
+        """Drop everything but what trains from the state dict."""
+        trained = set(unwrap(runner.model).trained_keys())
         checkpoint['state_dict'] = {
             k: v
-            for k, v in checkpoint['state_dict'].items() if is_lora_key(k)
+            for k, v in checkpoint['state_dict'].items() if k in trained
         }
 
     def after_load_checkpoint(self, runner, checkpoint):
         """Put the base weights back into a training checkpoint."""
         state = checkpoint.get('state_dict', {})
-        if state and all(is_lora_key(k) for k in state):
+        if state and set(state) == set(unwrap(runner.model).trained_keys()):
             self.resumed = True
             base, _ = load_plain_state(self.base)
             checkpoint['state_dict'] = {**base, **state}
@@ -51,12 +53,16 @@ class BaseWeightsHook(Hook):
             ForgetError: If base weights are not those of the checkpoint.
         """
         model = unwrap(runner.model)
+        state, _ = load_plain_state(self.base)
         if not self.resumed:
-            state, _ = load_plain_state(self.base)
             load_into(model, state, self.base)
             self._check_start(model)
-        base, _ = split_state_dict(model.state_dict())
-        if fingerprint(base) != self.base_fingerprint:
+        found, _ = split_state_dict(model.state_dict())
+        if self.resumed:
+            # What trains has moved since; the rest has not.
+            trained = [k for k in model.trained_keys() if not is_lora_key(k)]
+            found.update({key: state[key] for key in trained})
+        if fingerprint(found) != self.base_fingerprint:
             raise ForgetError(
                 f'the weights in the model are not those of {self.base}; '
                 'restore the checkpoint the run was started with')

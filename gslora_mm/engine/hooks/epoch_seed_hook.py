@@ -5,6 +5,7 @@ from mmengine.registry import FUNCTIONS
 from mmengine.runner import set_random_seed
 
 from ...registry import HOOKS
+from .method_hook import unwrap
 
 _STRIDE = 9973
 
@@ -24,8 +25,10 @@ class EpochSeedHook(Hook):
 
     def before_train_epoch(self, runner):
         """Seed python, numpy and torch for this epoch and rank."""
-        set_random_seed(self.seed + _STRIDE * (runner.epoch + 1) +
-                        31 * get_rank())
+        seed = self.seed + _STRIDE * (runner.epoch + 1) + 31 * get_rank()
+        set_random_seed(seed)
+        # What the method draws does not depend on what others draw.
+        unwrap(runner.model).generator.manual_seed(seed)
 
 
 @FUNCTIONS.register_module(name='gslora_keep_worker_seed', force=True)

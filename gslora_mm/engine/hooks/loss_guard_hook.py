@@ -53,11 +53,22 @@ class LossGuardHook(Hook):
         The last step of an epoch shows in no loss of it.
 
         Raises:
-            ForgetError: If a LoRA weight is not finite.
+            ForgetError: If a weight that trains is not finite.
         """
-        if not torch.isfinite(unwrap(runner.model).groups.norms()).all():
+        model = unwrap(runner.model)
+        norms, what = model.groups.norms(), 'LoRA weights'
+        if not len(model.groups):
+            norms, what = _norms(model), 'weights'
+        if not torch.isfinite(norms).all():
             raise ForgetError(
-                f'{self.request}, iteration {runner.iter}: LoRA weights are '
+                f'{self.request}, iteration {runner.iter}: {what} are '
                 f'not finite, training stopped; the state after epoch '
                 f'{runner.epoch} is kept; lower the learning rate or beta, '
                 'then start into a new --work-dir')
+
+
+@torch.no_grad()
+def _norms(model):
+    """Norm of every parameter that trains, shape (n, )."""
+    return torch.stack(
+        [p.norm() for p in model.parameters() if p.requires_grad])

@@ -4,6 +4,7 @@ import time
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
+from ...models.stream_loss import STREAMS
 from ...registry import HOOKS
 from ...utils import ForgetError
 
@@ -67,8 +68,18 @@ class MethodHook(Hook):
         self.started = time.time() - spent
 
     def before_train_epoch(self, runner):
-        """Tell the method which epoch starts."""
+        """Tell the method which epoch starts, and draw from its streams.
+
+        Raises:
+            ForgetError: If the method names no stream that there is.
+        """
         model = unwrap(runner.model)
+        streams = tuple(model.method.phase(runner.epoch))
+        if not streams or not set(streams) <= set(STREAMS):
+            raise ForgetError(
+                f'{type(model.method).__name__}.phase({runner.epoch}) names '
+                f'{streams}; it must name {" or ".join(STREAMS)} or both')
+        runner.train_dataloader.sampler.streams = streams
         model.method.start_epoch(runner.epoch, model.groups)
 
     def after_train_iter(self,
@@ -80,13 +91,15 @@ class MethodHook(Hook):
         # False where gradients are only accumulated.
         if runner.optim_wrapper.should_update():
             model = unwrap(runner.model)
-            lr = lora_lr(runner.optim_wrapper,
-                         model.groups) if model.method.uses_lr else None
+            asks = model.method.uses_lr and len(model.groups)
+            lr = lora_lr(runner.optim_wrapper, model.groups) if asks else None
             model.method.after_step(model.groups, lr)
 
     def after_train_epoch(self, runner):
         """Record the group norms."""
-        history = runner.message_hub.runtime_info.get('group_history', [])
-        norms = unwrap(runner.model).groups.norms().detach().tolist()
-        runner.message_hub.update_info('group_history', [*history, norms])
+        groups = unwrap(runner.model).groups
+        if len(groups):
+            history = runner.message_hub.runtime_info.get('group_history', [])
+            norms = groups.norms().detach().tolist()
+            runner.message_hub.update_info('group_history', [*history, norms])
         runner.message_hub.update_info('seconds', time.time() - self.started)

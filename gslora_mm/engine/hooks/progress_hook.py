@@ -67,9 +67,11 @@ class ProgressHook(Hook):
         values = ' '.join(f'{key} {self._mean(runner, key, runner.epoch):.3f}'
                           for key in ('loss', 'retain/cls', 'forget/cls')
                           if f'train/{key}' in runner.message_hub.log_scalars)
+        if len(groups):
+            values += (f'  zero groups {int(groups.zero_mask().sum())}/'
+                       f'{len(groups)}')
         line = (f'{self.title}  epoch {runner.epoch + 1}/{runner.max_epochs}'
-                f'  {values}  zero groups {int(groups.zero_mask().sum())}/'
-                f'{len(groups)}  {each:.2f} s/it  '
+                f'  {values}  {each:.2f} s/it  '
                 f'eta {(runner.max_iters - done) * each:.0f} s')
         (self.bar.console.print if self.bar else print)(line)
 

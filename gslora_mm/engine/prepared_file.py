@@ -1,0 +1,52 @@
+"""What a method keeps of a request, in a file."""
+from pathlib import Path
+
+from ..lora import load_adapter, save_adapter
+from ..utils import ForgetError, atomic_path
+
+PREPARED = 'prepared.safetensors'
+
+
+def save_prepared(folder, tensors, base_print):
+    """Write what a method prepared, whole or not at all.
+
+    Args:
+        folder (Path): Folder of the request.
+        tensors (dict[str, Tensor]): What it is.
+        base_print (str): Fingerprint of the weights it is about.
+    """
+    with atomic_path(Path(folder) / PREPARED) as partial:
+        save_adapter(partial, tensors, dict(base_fingerprint=base_print))
+
+
+def load_prepared(folder, base_print=None):
+    """Read what :func:`save_prepared` wrote.
+
+    Args:
+        folder (Path): Folder of a request.
+        base_print (str, optional): What it must be about.
+
+    Returns:
+        dict[str, Tensor]: CPU tensors.
+
+    Raises:
+        ForgetError: If it is missing, damaged or of another base.
+    """
+    path = Path(folder) / PREPARED
+    cure = (f'restore it, or remove {folder} and train the request again '
+            'with --resume')
+    if not path.is_file():
+        raise ForgetError(f'{path} is gone; {cure}')
+    try:
+        tensors, about = load_adapter(path)
+    except ValueError as err:
+        raise ForgetError(f'{path} is damaged; {cure}') from err
+    if base_print and about.get('base_fingerprint') != base_print:
+        raise ForgetError(f'{path} is about other base weights; {cure}')
+    return tensors
+
+
+def stored_bytes(folder):
+    """int: Size of what a method prepared; 0 if it prepared nothing."""
+    path = Path(folder) / PREPARED
+    return path.stat().st_size if path.is_file() else 0
