@@ -7,6 +7,11 @@ from .group_text import conclusion, render_request
 from .groups import analyze_groups
 
 
+_COLUMNS = ('request', 'classes', 'group', 'norm', 'update_norm', 'zero',
+            'bit_identical', 'same_as_original', 'parameters', 'zero_ratio',
+            'checks')
+
+
 def report_groups(work_dir, base=None, out=None):
     """Analyse the groups of a run; write files, print tables.
 
@@ -25,14 +30,13 @@ def report_groups(work_dir, base=None, out=None):
     """
     report = analyze_groups(work_dir, base)
     out = Path(out or Path(work_dir) / 'analysis')
-    write_report(report, out)
+    files = write_report(report, out)
     for row in report['requests']:
         print(render_request(row), end='\n\n')
     for line in report['skipped']:
         print(f'note: {line}')
     for row in report['requests']:
         print('\n'.join(conclusion(row)))
-    files = sorted(path.name for path in out.iterdir())
     print(f'{", ".join(files)}: {out}')
     failed = [r for r in report['requests'] if r['failures']]
     if failed:
@@ -52,6 +56,9 @@ def write_report(report, out):
         report (dict): What ``analyze_groups`` returned.
         out (Path): The folder.
 
+    Returns:
+        list[str]: Names of the files.
+
     Raises:
         OSError: If the folder cannot be made.
         ForgetError: If a file cannot be written.
@@ -61,11 +68,12 @@ def write_report(report, out):
     with atomic_path(out / 'groups.csv') as partial:
         group_table(report).to_csv(partial, index=False)
     if not any(row['groups'] for row in report['requests']):
-        return
+        return ['groups.csv', 'groups.json']
     for name, draw in (('heatmap.png', draw_heatmap), ('norms.png',
                                                        draw_norms)):
         with atomic_path(out / name) as partial:
             draw(report, partial)
+    return ['groups.csv', 'groups.json', 'heatmap.png', 'norms.png']
 
 
 def group_table(report):
@@ -93,4 +101,4 @@ def group_table(report):
             zero_ratio=row['zero_ratio'],
             checks='FAILED' if row['failures'] else 'passed')
         for row in report['requests'] for group in row['groups']
-    ])
+    ], columns=_COLUMNS)

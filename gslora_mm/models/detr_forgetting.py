@@ -122,7 +122,8 @@ class DetrForgettingMixin(ForgettingMixin):
                     list(scores), list(boxes),
                     [s.gt_instances for s in samples],
                     [s.metainfo for s in samples])[0])
-        return StreamOutputs(scores, queries, labels, boxes)
+        return StreamOutputs(scores, queries, labels, boxes,
+                             self.bbox_head.loss_cls.use_sigmoid)
 
     def _relabel(self, sample, draw):
         """See :meth:`ForgettingMixin._relabel`."""
@@ -152,6 +153,16 @@ class DetrForgettingMixin(ForgettingMixin):
         name = 'cls_branches' if hasattr(self.bbox_head,
                                          'cls_branches') else 'fc_cls'
         return (f'bbox_head.{name}', )
+
+    def class_row_keys(self):
+        """See :meth:`ForgettingMixin.class_row_keys`."""
+        found = super().class_row_keys()
+        if isinstance(self.bbox_head, DINOHead):
+            return found
+        # The encoder of a two-stage Deformable DETR tells objects from
+        # background, with the first row of a layer of its own.
+        encoder = f'cls_branches.{self.decoder.num_layers}.'
+        return [keys for keys in found if encoder not in keys[0]]
 
     def class_rows(self):
         """See :meth:`ForgettingMixin.class_rows`."""

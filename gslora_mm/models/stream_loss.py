@@ -38,12 +38,15 @@ class StreamOutputs:
             that learns, not of its teacher.
         boxes (Tensor, optional): Of a detector, normalised cx, cy, w, h,
             (N, Q, 4).
+        sigmoid (bool): Whether every class has a sigmoid of its own, as with
+            a focal loss; else a softmax makes scores of logits.
     """
 
     logits: Tensor
     embeddings: Tensor
     labels: Optional[Tensor] = None
     boxes: Optional[Tensor] = None
+    sigmoid: bool = False
 
 
 @dataclass

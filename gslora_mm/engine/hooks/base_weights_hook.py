@@ -1,7 +1,7 @@
 """Base weights: loaded whole, and stored once as far as they are frozen."""
 from mmengine.hooks import Hook
 
-from ...lora import fingerprint, is_lora_key, lora_layers, split_state_dict
+from ...lora import fingerprint, lora_layers, split_state_dict
 from ...registry import HOOKS
 from ...utils import ForgetError
 from ..checkpoints import load_into, load_plain_state
@@ -53,15 +53,15 @@ class BaseWeightsHook(Hook):
             ForgetError: If base weights are not those of the checkpoint.
         """
         model = unwrap(runner.model)
-        state, _ = load_plain_state(self.base)
         if not self.resumed:
+            state, _ = load_plain_state(self.base)
             load_into(model, state, self.base)
             self._check_start(model)
         found, _ = split_state_dict(model.state_dict())
-        if self.resumed:
+        if self.resumed and not len(model.groups):
             # What trains has moved since; the rest has not.
-            trained = [k for k in model.trained_keys() if not is_lora_key(k)]
-            found.update({key: state[key] for key in trained})
+            state, _ = load_plain_state(self.base)
+            found.update({key: state[key] for key in model.trained_keys()})
         if fingerprint(found) != self.base_fingerprint:
             raise ForgetError(
                 f'the weights in the model are not those of {self.base}; '

@@ -1,0 +1,46 @@
+"""Tiny runs of methods without LoRA."""
+import tiny_classifier
+import tiny_run
+
+OPTIONS = {'forget.lora': None, 'forget.train': 'all',
+           'optim_wrapper.optimizer.lr': 0.002}  # yapf: disable
+METHODS = dict(
+    fine_tune=dict(type='FineTune'),
+    lwf=dict(type='LwF'),
+    ewc=dict(type='EWC', penalty=100.),
+    full=dict(type='GSLoRA', alpha=0., beta=2.),
+    row_reset=dict(type='RowReset'),
+    output_filter=dict(type='OutputFilter'))
+EDITS = ('row_reset', 'output_filter')
+
+
+def options_of(name, **more):
+    """Values of ``--cfg-options`` for one of the methods."""
+    options = {**OPTIONS, **more}
+    if name in EDITS:
+        del options['forget.train']
+    method = dict(METHODS[name])
+    return options, method
+
+
+def config_of(name, path, module=tiny_classifier, **changes):
+    """Write the config of a tiny run with one of the methods."""
+    config = module.write_config(path.with_suffix('.base.py'), **changes)
+    options, method = options_of(name)
+    method['_delete_'] = True
+    lines = [f'_base_ = {str(config)!r}', 'forget = dict(',
+             f'    method={method!r}, lora=None, group=None,']  # yapf: disable
+    if 'forget.train' in options:
+        lines.append("    train='all',")
+    lines += [')', 'optim_wrapper = dict(optimizer=dict(lr=0.002))']
+    path.write_text('\n'.join(lines) + '\n')
+    return path
+
+
+def run(name, folder, module=tiny_classifier, resume=False, **options):
+    """Run a method; returns its config and the summary."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f'{name}.py'
+    if not path.is_file():
+        config_of(name, path, module)
+    return path, tiny_run.run_sequence(path, folder / name, resume, **options)
