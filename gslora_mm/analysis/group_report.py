@@ -6,7 +6,6 @@ from .figures import draw_heatmap, draw_norms
 from .group_text import conclusion, render_request
 from .groups import analyze_groups
 
-
 _COLUMNS = ('request', 'classes', 'group', 'norm', 'update_norm', 'zero',
             'bit_identical', 'same_as_original', 'parameters', 'zero_ratio',
             'checks')
@@ -101,4 +100,5 @@ def group_table(report):
             zero_ratio=row['zero_ratio'],
             checks='FAILED' if row['failures'] else 'passed')
         for row in report['requests'] for group in row['groups']
-    ], columns=_COLUMNS)
+    ],
+                        columns=_COLUMNS)

@@ -68,9 +68,11 @@ def conclusion(row):
             for failure in row['failures']
         ]
     if not groups:
+        frozen = row['tensors_outside']
         return [
-            f'request {number}: no LoRA; all {row["tensors_outside"]} tensors '
-            'that did not train bit-identical to the base (sha256 compared)'
+            f'request {number}: no LoRA; ' +
+            (f'all {frozen} tensors that did not train bit-identical to the '
+             'base (sha256 compared)' if frozen else 'every tensor trained')
         ]
     # By 'matrix' two groups can share a weight.
     weights = {w['name'] for g in groups if g['zero'] for w in g['weights']}

@@ -74,7 +74,8 @@ def analyze_request(files, base, before, after, original):
         original model); ``zero_ratio``, the share of zero groups (paper,
         part 'zero group ratio'); sizes of the adapter in bytes;
         ``changed_outside``, names of tensors that changed and are neither a
-        LoRA layer's weight nor trained themselves; and ``failures``, one line per check that fails.
+        LoRA layer's weight nor trained themselves; and ``failures``, one
+        line per check that fails.
     """
     groups = [
         _group(row, files, base, before, after, original)
@@ -167,9 +168,8 @@ def _adapter_sizes(files):
     """
     stored = files.adapter.values()
     if files.adapter_bytes is None:
-        return dict.fromkeys(
-            ('adapter_file_bytes', 'adapter_weight_bytes',
-             'adapter_weight_bytes_with_zero_groups'))
+        return dict.fromkeys(('adapter_file_bytes', 'adapter_weight_bytes',
+                              'adapter_weight_bytes_with_zero_groups'))
     size = max((t.element_size() for t in stored),
                default=torch.finfo(torch.float32).bits // 8)
     return dict(

@@ -34,8 +34,8 @@ def collect(runs):
                                f'request_{row["request"]:02d}/groups.json')
             cost = dict(
                 zero_ratio=_number(row['zero_ratio']),
-                parameters=row.get('trained_parameters') or sum(
-                    g['parameters'] for g in groups['groups']),
+                parameters=row.get('trained_parameters')
+                or sum(g['parameters'] for g in groups['groups']),
                 adapter_kb=_number(row['adapter_bytes']) / 1000,
                 seconds=row['seconds'])
             about = dict(

@@ -84,9 +84,8 @@ class StreamSampler(Sampler):
 
     def __iter__(self):
         """Iterate the indices of this process, batch after batch."""
-        forget, retain = (
-            self._draw(stream, count)
-            for stream, count in enumerate(self._counts()))
+        forget, retain = (self._draw(stream, count)
+                          for stream, count in enumerate(self._counts()))
         retain = retain + self.sizes[_FORGET]
         batches = np.concatenate([forget, retain], axis=1)
         return iter(batches.reshape(-1).tolist())

@@ -47,9 +47,8 @@ def write_artefacts(model, base, settings, request, folder, base_print, cost,
     meta = _meta(request, settings, base_print, fingerprint(merged))
     report['adapter_bytes'] = report['adapter_bytes_with_zero_groups'] = None
     if adapter:
-        about = dict(meta, group=settings.model['group'])
         report.update(
-            _write_adapter(model, adapter, report, about, folder / ADAPTER))
+            _write_adapter(model, adapter, report, meta, folder / ADAPTER))
     save_plain(folder / MERGED, merged,
                dict(dataset_meta=dict(classes=settings.classes), gslora=meta))
     write_json(folder / GROUPS, report)
@@ -72,18 +71,24 @@ def _trained(model, base, merged):
     return [key for key in after if before[key] != after[key]]
 
 
-def _write_adapter(model, adapter, report, about, path):
+def _write_adapter(model, adapter, report, meta, path):
     """Write the adapter; returns its sizes in bytes."""
     layers = lora_layers(model)
     compact = drop_zero_groups(adapter, {
         name: model.groups.keys(i)
         for i, name in enumerate(model.groups.names)
     })
-    about.update(
-        scaling={n: layer.scaling
-                 for n, layer in layers.items()},
-        rank={n: layer.rank
-              for n, layer in layers.items()},
+    about = dict(
+        meta,
+        scaling={
+            n: x.scaling
+            for n, x in layers.items()
+        },
+        rank={
+            n: x.rank
+            for n, x in layers.items()
+        },
+        group=model.groups.by,
         zero_groups=[g['name'] for g in report['groups'] if g['zero']])
     with atomic_path(path) as partial:
         save_adapter(partial, compact, about)

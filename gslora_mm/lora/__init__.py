@@ -10,9 +10,9 @@ from .state import (drop_zero_groups, fingerprint, is_lora_key,
 from .table import count_parameters, target_table
 
 __all__ = [
-    'LoRAGroups', 'LoRALinear', 'LoRATarget', 'NoGroups', 'count_parameters', 'drop_zero_groups',
-    'find_targets', 'fingerprint', 'freeze_base', 'inject_lora', 'is_lora_key',
-    'load_adapter', 'lora_disabled', 'lora_layers', 'merge_state_dict',
-    'reset_lora', 'save_adapter', 'select', 'split_state_dict', 'target_table',
-    'tensor_digests'
+    'LoRAGroups', 'LoRALinear', 'LoRATarget', 'NoGroups', 'count_parameters',
+    'drop_zero_groups', 'find_targets', 'fingerprint', 'freeze_base',
+    'inject_lora', 'is_lora_key', 'load_adapter', 'lora_disabled',
+    'lora_layers', 'merge_state_dict', 'reset_lora', 'save_adapter', 'select',
+    'split_state_dict', 'target_table', 'tensor_digests'
 ]

@@ -78,7 +78,7 @@ class ForgettingMethod:
         """
         raise NotImplementedError
 
-    def begin(self, model, stored):
+    def begin(self, model, stored, fresh=True):
         """Called before training starts or goes on.
 
         Args:
@@ -86,6 +86,7 @@ class ForgettingMethod:
                 the weights of the last epoch.
             stored (dict[str, Tensor]): What :meth:`prepare` returned, on the
                 same device.
+            fresh (bool): Whether training starts now, and does not go on.
         """
 
     def phase(self, epoch):
@@ -171,8 +172,7 @@ def other_labels(labels, num_classes, generator):
     Returns:
         Tensor: int64 of shape (n, ).
     """
-    drawn = torch.randint(
-        num_classes - 1, labels.shape, generator=generator)
+    drawn = torch.randint(num_classes - 1, labels.shape, generator=generator)
     return drawn + (drawn >= labels).long()
 
 

@@ -26,9 +26,9 @@ def distillation(student, teacher, temperature=1.):
     if student.sigmoid:
         # Minus the entropy of the teacher, which has no gradient.
         each = F.binary_cross_entropy_with_logits(
-            found, wanted.sigmoid(), reduction='none'
-        ) - F.binary_cross_entropy_with_logits(
-            wanted, wanted.sigmoid(), reduction='none')
+            found, wanted.sigmoid(),
+            reduction='none') - F.binary_cross_entropy_with_logits(
+                wanted, wanted.sigmoid(), reduction='none')
     else:
         each = F.kl_div(
             found.log_softmax(-1),

@@ -100,7 +100,7 @@ class EWC(ForgettingMethod):
             count += 1
         return {name: value / count for name, value in total.items()}
 
-    def begin(self, model, stored):
+    def begin(self, model, stored, fresh=True):
         """See :meth:`ForgettingMethod.begin`."""
         self._springs = [(param, stored[f'importance.{name}'],
                           stored[f'centre.{name}'])

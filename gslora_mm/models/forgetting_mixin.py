@@ -134,14 +134,15 @@ class ForgettingMixin(TeacherMixin):
             self._ask_teacher(inputs, data_samples, index, terms)
         losses = self.method.losses(terms['forget'], terms['retain'],
                                     self.groups)
-        return losses if len(self.groups) else self._with_gradient(losses)
+        return self._with_gradient(losses)
 
     def _with_gradient(self, losses):
         """Losses with a gradient for every parameter that trains.
 
         A batch may hold nothing to learn from: no box left, no stream.
         """
-        if not any('loss' in k and v.requires_grad for k, v in losses.items()):
+        if torch.is_grad_enabled() and not any(
+                'loss' in k and v.requires_grad for k, v in losses.items()):
             losses['loss_none'] = 0 * sum(
                 p.sum() for p in self.parameters() if p.requires_grad)
         return losses

@@ -22,8 +22,9 @@ def check_train(train):
         ForgetError: If it is anything else.
     """
     if isinstance(train, dict):
-        if train and all(key in _PATTERNS and _are_names(value)
-                         for key, value in train.items()):
+        if train and all(
+                key in _PATTERNS and _are_names(value)
+                for key, value in train.items()):
             return
     elif isinstance(train, str) and train in CHOICES:
         return

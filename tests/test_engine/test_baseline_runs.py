@@ -106,14 +106,17 @@ def test_what_ewc_keeps_between_requests(runs):
     work_dir, _, summary = runs('ewc')
     stored = [load_adapter(work_dir / f'request_{i:02d}/prepared.safetensors')
               for i in (1, 2)]  # yapf: disable
-    starts = [state_of(base_checkpoint()),
-              state_of(work_dir / 'request_01/merged.pth')]
+    starts = [
+        state_of(base_checkpoint()),
+        state_of(work_dir / 'request_01/merged.pth')
+    ]
     for (tensors, _), start in zip(stored, starts):
         assert {k.partition('.')[2] for k in tensors} == set(start)
     first, second = (tensors for tensors, _ in stored)
     for key in starts[0]:
         assert torch.equal(first[f'centre.{key}'], starts[0][key])
-        assert (second[f'importance.{key}'] >= first[f'importance.{key}']).all()
+        assert (second[f'importance.{key}']
+                >= first[f'importance.{key}']).all()
     size = sum(v.numel() * v.element_size() for v in second.values())
     path = work_dir / 'request_02/prepared.safetensors'
     row = summary['requests'][1]
@@ -203,9 +206,7 @@ def test_a_teacher_of_other_weights_is_refused(runs, tmp_path, monkeypatch):
     def spoilt(model):
         keep(model)
         forward = model.teacher.extract_feat
-        model.teacher.extract_feat = lambda x: [
-            f + .1 for f in forward(x)
-        ]
+        model.teacher.extract_feat = lambda x: [f + .1 for f in forward(x)]
 
     monkeypatch.setattr(teacher.TeacherMixin, 'keep_teacher', spoilt)
     with pytest.raises(ForgetError, match='teacher is not the original'):
@@ -232,8 +233,8 @@ def test_lora_is_what_it_was(runs):
     row = read(finished_run() / 'summary.json')['requests'][0]
     groups = read(finished_run() / 'request_01/groups.json')
     assert groups['train'] == 'lora' and row['stored_bytes'] == 0
-    assert row['trained_parameters'] == sum(
-        g['parameters'] for g in groups['groups'])
+    assert row['trained_parameters'] == sum(g['parameters']
+                                            for g in groups['groups'])
     whole = sum(v.numel() for v in state_of(base_checkpoint()).values())
     assert row['trained_ratio'] == row['trained_parameters'] / whole
 

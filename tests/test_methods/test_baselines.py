@@ -59,8 +59,9 @@ def test_distillation_of_sigmoids_is_of_each_class():
 @pytest.mark.parametrize('kind', SHAPES)
 def test_square_distance(kind):
     student, teacher = (outputs(SHAPES[kind], seed) for seed in (1, 2))
-    rows = zip(student.logits.reshape(-1, 7).tolist(),
-               teacher.logits.reshape(-1, 7).tolist())
+    rows = zip(
+        student.logits.reshape(-1, 7).tolist(),
+        teacher.logits.reshape(-1, 7).tolist())
     each = [sum((a - b)**2 for a, b in zip(*row)) for row in rows]
     assert square_distance(student, teacher).item() == pytest.approx(
         sum(each) / len(each), rel=1e-5)
@@ -70,7 +71,8 @@ def test_wrong_labels_are_any_other_class_alike():
     labels = torch.arange(5).repeat(4000)
     drawn = other_labels(labels, 5, torch.Generator().manual_seed(1))
     counts = torch.zeros(5, 5).index_put_((labels, drawn),
-                                          torch.ones(20000), accumulate=True)
+                                          torch.ones(20000),
+                                          accumulate=True)
     assert not counts.diagonal().any()
     # A share of 1/4 of 4000 has a standard deviation of 27.
     rest = counts[~torch.eye(5, dtype=torch.bool)]
@@ -89,8 +91,9 @@ def streams():
 
 def test_lwf():
     forget, retain = streams()
-    losses = LwF(distill=.5, retain=10., temperature=2.).losses(
-        forget, retain, NoGroups())
+    losses = LwF(
+        distill=.5, retain=10., temperature=2.).losses(forget, retain,
+                                                       NoGroups())
     kd = distillation(retain.student, retain.teacher, 2.)
     assert total(losses).item() == pytest.approx(3.5 + 22.5 + .5 * kd.item())
     total(losses).backward()
@@ -161,8 +164,8 @@ def test_fisher_is_of_each_image():
     assert not any('frozen' in key for key in stored)
     # The gradient of the mean, squared, is something else.
     model.plain_loss(inputs, targets).backward()
-    assert not torch.allclose(stored['importance.weight'],
-                              model.weight.grad.square(), rtol=.1)
+    assert not torch.allclose(
+        stored['importance.weight'], model.weight.grad.square(), rtol=.1)
 
 
 def test_springs_of_two_requests_pull_as_one():
@@ -175,10 +178,9 @@ def test_springs_of_two_requests_pull_as_one():
     model = Line([.3, .7])
     method.begin(model, stored)
     total(method.losses(None, None, NoGroups())).backward()
-    expected = sum(
-        2 * 3. * fisher_by_hand(at, *of)['weight'] *
-        (model.weight - at.weight).detach()
-        for at, of in zip((first, second), data))
+    expected = sum(2 * 3. * fisher_by_hand(at, *of)['weight'] *
+                   (model.weight - at.weight).detach()
+                   for at, of in zip((first, second), data))
     torch.testing.assert_close(model.weight.grad, expected)
 
 

@@ -102,8 +102,12 @@ def test_frozen_stages_stay_frozen():
     assert any('backbone.layer2' in k for k in keys)
 
 
-@pytest.mark.parametrize('train', ['most', [], {}, dict(only='a'),
-                                   dict(include=3), dict(include=['nowhere'])])
+@pytest.mark.parametrize('train', [
+    'most', [], {},
+    dict(only='a'),
+    dict(include=3),
+    dict(include=['nowhere'])
+])
 def test_bad_choices_are_one_line(train):
     with pytest.raises(ForgetError, match=r'^forget\.train'):
         vit_toys.build_forgetting(
@@ -216,9 +220,10 @@ def test_rows_of_detectors(variant, layers, rows):
 @pytest.mark.parametrize('variant, keys', [
     ('vit', [('head.layers.head.weight', 'head.layers.head.bias')]),
     ('cosface', [('head.weight', None)]),
-    ('deit_distilled', [('head.layers.head.weight', 'head.layers.head.bias'),
-                        ('head.layers.head_dist.weight',
-                         'head.layers.head_dist.bias')]),
+    ('deit_distilled', [
+        ('head.layers.head.weight', 'head.layers.head.bias'),
+        ('head.layers.head_dist.weight', 'head.layers.head_dist.bias')
+    ]),
 ])
 def test_rows_of_classifiers(variant, keys):
     assert vit_toys.build_forgetting(variant).class_row_keys() == keys

@@ -58,7 +58,7 @@ class PrepareHook(Hook):
             device = next(model.parameters()).device
             stored = load_prepared(self.folder, self.base_print)
             stored = {key: v.to(device) for key, v in stored.items()}
-        model.method.begin(model, stored)
+        model.method.begin(model, stored, fresh=not runner.iter)
 
     def _prepare(self, model, iterations):
         if iterations or (self.folder / PREPARED).is_file():
