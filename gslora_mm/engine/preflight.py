@@ -94,7 +94,8 @@ def check_requests(cfg, settings, requests, work_dir):
             streams = _built('train_dataloader.dataset', DATASETS.build, data)
             first, inner = first or streams, streams.inner
     # The queries of a detector always are embeddings.
-    if settings.prototypes and task_of(cfg).has_embeddings:
+    looks = any(m.needs_outputs or m.needs_teacher for m in methods)
+    if (settings.prototypes or looks) and task_of(cfg).has_embeddings:
         check_features(model, first)
 
 

@@ -21,13 +21,13 @@ def embeddings_of(head, feats):
     """
     if not hasattr(head, 'pre_logits'):
         raise ForgetError(f'the head {type(head).__name__} gives no '
-                          'embeddings; use a method without prototypes, such '
-                          'as GSLoRA')
+                          'embeddings; use a method without prototypes and '
+                          'teacher, such as GSLoRA')
     found = head.pre_logits(feats)
     if not isinstance(found, torch.Tensor):
         raise ForgetError(
             f'the head {type(head).__name__} gives more than one embedding; '
-            'use a method without prototypes, such as GSLoRA')
+            'use a method without prototypes and teacher, such as GSLoRA')
     return found.flatten(1)
 
 
@@ -60,8 +60,8 @@ def head_logits(head, embeddings):
     if not used or not isinstance(logits, torch.Tensor):
         raise ForgetError(
             f'the head {type(head).__name__} does not classify what its '
-            'pre_logits returns; use a method without prototypes, such as '
-            'GSLoRA')
+            'pre_logits returns; use a method without prototypes and teacher, '
+            'such as GSLoRA')
     return logits
 
 

@@ -126,3 +126,17 @@ def test_built_as_the_runner_does():
 def test_bad_numbers(data, kwargs, message):
     with pytest.raises(ForgetError, match=message):
         StreamSampler(data, seed=0, **kwargs)
+
+
+@pytest.mark.parametrize('stream, first, last', [('forget', 0, 7),
+                                                 ('retain', 7, 37)])
+def test_an_epoch_of_one_stream_keeps_its_size(stream, first, last):
+    sampler = StreamSampler(streams(7, 30), 5, forget_per_batch=2, seed=0)
+    both = epoch(sampler, 1)
+    sampler.streams = (stream, )
+    batches = epoch(sampler, 1)
+    assert batches.shape == both.shape == (10, 5)
+    assert set(batches.ravel()) == set(range(first, last))
+    assert (batches == epoch(sampler, 1)).all()
+    sampler.streams = ('forget', 'retain')
+    assert (epoch(sampler, 1) == both).all()

@@ -53,7 +53,7 @@ def changed_by_a_step(model, variant):
 PARTS = [('vit', 'head', lambda n: n.startswith('head.')),
          ('vit', 'ffn', lambda n: '.ffn.' in n),
          ('vit', dict(include=['backbone.layers.1'], exclude='bias'),
-          lambda n: 'layers.1.' in n and not n.endswith('bias')),
+          lambda n: n.startswith('backbone.layers.1.') and 'bias' not in n),
          ('ddetr', 'head', lambda n: 'cls_branches' in n),
          ('ddetr', 'ffn', lambda n: '.ffn.' in n),
          ('detr', 'head', lambda n: 'fc_cls' in n)]  # yapf: disable
