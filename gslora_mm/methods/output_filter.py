@@ -17,9 +17,9 @@ class OutputFilter(ForgettingMethod):
 
     A head without bias, such as a cosine head, has no such place. There the
     row becomes zero, so that the class has the logit 0 for every image: it
-    wins only where every other logit is negative. That is next to never with
-    a cosine head of many classes, but not never; nor is the score of the
-    class 0.
+    wins only where every other logit is negative. With the many classes of a
+    face model that is rare; with few it is not, and the score of the class
+    is never 0. Of rows alone no better filter can be made.
 
     Trains nothing and stores nothing.
     """

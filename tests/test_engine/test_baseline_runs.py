@@ -73,15 +73,14 @@ def test_run_without_lora(runs, name, capsys):
 
 
 def killed_after_an_epoch(config, folder, monkeypatch):
-    """Stop a run at the start of the second epoch of the second request."""
-    train, calls = request_run.RequestRunner.call_hook, []
+    """Stop a run that has its second request left, after an epoch of it."""
+    whole = request_run.RequestRunner.call_hook
 
     def call_hook(runner, name, **kwargs):
         if name == 'before_train_epoch':
-            calls.append(runner.epoch)
-            if len(calls) > 3 and runner.epoch == 1:
+            if runner.epoch == 1:
                 raise Killed
-        return train(runner, name, **kwargs)
+        return whole(runner, name, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(request_run.RequestRunner, 'call_hook', call_hook)
@@ -147,7 +146,7 @@ def test_fine_tuning_loads_no_image_to_forget(runs):
 def test_edits_are_of_the_rows_alone(name, head, tmp_path):
     config = baselines.config_of(name, tmp_path / 'edit.py', head=head)
     tiny_run.run_sequence(config, tmp_path / 'run')
-    images, _, _ = read_images()
+    images, names, _ = read_images()
     before, gone = state_of(base_checkpoint(head)), []
     model = plain_model(config)
     model.load_state_dict(before)
@@ -166,12 +165,13 @@ def test_edits_are_of_the_rows_alone(name, head, tmp_path):
             continue
         if head == 'linear':
             assert (found.softmax(1)[:, gone] == 0).all()
+            hidden = slice(None)
         else:
             assert (found[:, gone] == 0).all()
-        sure = found[:, kept].max(1).values > 0
-        assert sure.float().mean() > .9
-        hidden = np.isin(found.argmax(1).numpy(), kept)
-        assert hidden[sure.numpy()].all()
+            hidden = (found[:, kept] > 0).any(1).numpy()
+        seen = np.array([CLASSES.index(name) for name in names])
+        assert np.isin(seen, kept)[hidden].any()
+        assert np.isin(found.argmax(1).numpy(), kept)[hidden].all()
 
 
 BAD = [({'forget.train': 'all'}, r'forget\.lora is about LoRA.*None'),
@@ -250,6 +250,3 @@ def test_detectors(name, tmp_path):
     assert (row['stored_bytes'] > 0) == (name == 'ewc')
     rows = [k for k in changed if 'cls_branches' in k]
     assert rows and (set(rows) == set(changed)) == (name == 'row_reset')
-    # The layers of the decoder share one classifier.
-    one, two = (after[f'bbox_head.cls_branches.{i}.weight'] for i in (0, 1))
-    assert torch.equal(one, two)

@@ -1,10 +1,12 @@
 """Models that train parameters of their own, with and without a teacher."""
+from types import SimpleNamespace
+
 import detr_toys
 import pytest
 import torch
 import vit_toys
 
-from gslora_mm.methods import ForgettingMethod
+from gslora_mm.methods import ForgettingMethod, RowReset
 from gslora_mm.models.teacher import check_agreement
 from gslora_mm.registry import METHODS
 from gslora_mm.utils import ForgetError
@@ -227,3 +229,23 @@ def test_rows_of_detectors(variant, layers, rows):
 ])
 def test_rows_of_classifiers(variant, keys):
     assert vit_toys.build_forgetting(variant).class_row_keys() == keys
+
+
+def test_layers_that_share_a_classifier_still_share_it():
+    model = detr_toys.build_forgetting('ddetr')
+    state = detr_toys.plain_detector('ddetr').state_dict()
+    context = SimpleNamespace(
+        model=model,
+        forget=[1, 3],
+        retain=[0, 2, 4],
+        generator=torch.Generator().manual_seed(0))
+    found = RowReset(gap=2.).edit(dict(state), context)
+    (first, bias), (second, _) = model.class_row_keys()
+    assert torch.equal(found[first], found[second])
+    assert torch.equal(found[first][[0, 2, 4]], state[first][[0, 2, 4]])
+    assert (found[bias][[1, 3]] == state[bias][[0, 2, 4]].min() - 2.).all()
+    # As large as the rows that stay, and other rows than before.
+    ratio = found[first][[1, 3]].std() / state[first][[0, 2, 4]].std()
+    assert .7 < ratio < 1.4
+    changed = [k for k in state if not torch.equal(found[k], state[k])]
+    assert all('cls_branches' in key for key in changed)
