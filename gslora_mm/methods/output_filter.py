@@ -19,7 +19,7 @@ class OutputFilter(ForgettingMethod):
     row becomes zero, so that the class has the logit 0 for every image: it
     wins only where every other logit is negative. With the many classes of a
     face model that is rare; with few it is not, and the score of the class
-    is never 0. Of rows alone no better filter can be made.
+    is never 0.
 
     Trains nothing and stores nothing.
     """

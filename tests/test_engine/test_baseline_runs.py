@@ -206,7 +206,7 @@ def test_a_teacher_of_other_weights_is_refused(runs, tmp_path, monkeypatch):
     def spoilt(model):
         keep(model)
         forward = model.teacher.extract_feat
-        model.teacher.extract_feat = lambda x: [f + .1 for f in forward(x)]
+        model.teacher.extract_feat = lambda x: [1.1 * f for f in forward(x)]
 
     monkeypatch.setattr(teacher.TeacherMixin, 'keep_teacher', spoilt)
     with pytest.raises(ForgetError, match='teacher is not the original'):
