@@ -24,6 +24,7 @@ class Setting:
             benchmark's own number.
         tiny (bool): Smallest sizes, to see that everything runs.
         options (dict): Config keys to override, dotted.
+        config_file (str): The config, from the repository's root.
     """
 
     checkpoint: str
@@ -31,9 +32,10 @@ class Setting:
     repeats: int = None
     tiny: bool = False
     options: dict = field(default_factory=dict)
+    config_file: str = CONFIG
 
     def config(self, **changes):
-        """The config of the demo with overrides.
+        """The config with overrides.
 
         Args:
             **changes: Dotted keys, with ``__`` for the dot.
@@ -44,7 +46,7 @@ class Setting:
         from gslora_mm.engine import read_config
         dotted = {k.replace('__', '.'): v for k, v in changes.items()}
         return read_config(
-            str(ROOT / CONFIG), {
+            str(ROOT / self.config_file), {
                 'load_from': self.checkpoint,
                 **dotted,
                 **self.options

@@ -19,6 +19,7 @@ sys.path[0] = str(ROOT)
 
 BENCHMARKS = dict(
     attention='cpu_attention',
+    matmul='cpu_matmul',
     step='fused_step',
     eval='one_pass_eval',
     inference='inference',
