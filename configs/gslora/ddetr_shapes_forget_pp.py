@@ -2,8 +2,7 @@
 # embeddings of the queries matched to a class. (The published ones, rows of
 # the last layer, are about as far from the queries of their own class as from
 # those of others.) Retained queries are brought back where they are more than
-# twice as far from theirs as is usual in their class. The weight of the
-# forget half is not tuned.
+# twice as far from theirs as is usual in their class.
 _base_ = './ddetr_shapes_forget.py'
 forget = dict(
     method=dict(
