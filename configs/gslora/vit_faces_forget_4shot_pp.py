@@ -1,6 +1,3 @@
-# Four images of every person, with prototypes;
-# see ./vit_faces_forget_pp.py.
-_base_ = './vit_faces_forget_4shot.py'
-forget = dict(
-    method=dict(
-        type='GSLoRAPlusPlus', prototype_forget=.01, prototype_retain=.01))
+# Four images of every person, with prototypes.
+_base_ = './vit_faces_forget_pp.py'
+forget = dict(data=dict(shots=4))
