@@ -2,9 +2,10 @@
 from ..lora import (LoRAGroups, drop_zero_groups, fingerprint, lora_layers,
                     merge_state_dict, save_adapter, split_state_dict,
                     tensor_digests)
+from ..models.extras import extra_part, is_extra_key, plain_part
 from ..utils import atomic_path, write_json
 from .checkpoints import save_plain
-from .prepared_file import stored_bytes
+from .prepared_file import KEPT, save_prepared, stored_bytes
 
 ADAPTER, MERGED = 'adapter.safetensors', 'merged.pth'
 GROUPS, TRAINING, METRICS = 'groups.json', 'training.json', 'metrics.json'
@@ -35,8 +36,8 @@ def write_artefacts(model, base, settings, request, folder, base_print, cost,
     adapter = split_state_dict(state)[1]
     scaling = {name: x.scaling for name, x in lora_layers(model).items()}
     merged = (
-        merge_state_dict(split_state_dict(state)[0], adapter, scaling)
-        if adapter else state)
+        merge_state_dict(plain_part(state), adapter, scaling)
+        if adapter else plain_part(state))
     report = group_report(model.groups, base, merged)
     report['train'] = settings.model['train'] if model.method.trains else None
     report['trained_tensors'] = [] if adapter else _trained(
@@ -52,6 +53,8 @@ def write_artefacts(model, base, settings, request, folder, base_print, cost,
     save_plain(folder / MERGED, merged,
                dict(dataset_meta=dict(classes=settings.classes), gslora=meta))
     write_json(folder / GROUPS, report)
+    if model.method.keeps_modules:
+        save_prepared(folder, extra_part(state), base_print, KEPT)
     trained, total = model.parameter_counts
     # Written last: from here on the request counts as trained.
     write_json(
@@ -66,7 +69,7 @@ def write_artefacts(model, base, settings, request, folder, base_print, cost,
 def _trained(model, base, merged):
     """Names of the tensors that may differ from the base."""
     if model.method.trains:
-        return model.trained_keys()
+        return [k for k in model.trained_keys() if not is_extra_key(k)]
     before, after = tensor_digests(base), tensor_digests(merged)
     return [key for key in after if before[key] != after[key]]
 

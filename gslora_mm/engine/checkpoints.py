@@ -7,6 +7,7 @@ import torch
 from mmengine import fileio
 
 from ..lora import is_lora_key
+from ..models.extras import plain_part
 from ..utils import ForgetError, atomic_path
 
 _NAMED = 4
@@ -94,10 +95,7 @@ def check_state(model, state, source):
     Raises:
         ForgetError: On missing, unexpected or misshapen weights.
     """
-    expected = {
-        k: v
-        for k, v in model.state_dict().items() if not is_lora_key(k)
-    }
+    expected = plain_part(model.state_dict())
     missing = [k for k in expected if k not in state]
     surplus = [k for k in state if k not in expected]
     shapes = [

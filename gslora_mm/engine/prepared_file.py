@@ -5,17 +5,20 @@ from ..lora import load_adapter, save_adapter
 from ..utils import ForgetError, atomic_path
 
 PREPARED = 'prepared.safetensors'
+# What a method keeps when a request is trained.
+KEPT = 'kept.safetensors'
 
 
-def save_prepared(folder, tensors, base_print):
-    """Write what a method prepared, whole or not at all.
+def save_prepared(folder, tensors, base_print, name=PREPARED):
+    """Write what a method prepared or keeps, whole or not at all.
 
     Args:
         folder (Path): Folder of the request.
         tensors (dict[str, Tensor]): What it is.
         base_print (str): Fingerprint of the weights it is about.
+        name (str): Name of the file.
     """
-    with atomic_path(Path(folder) / PREPARED) as partial:
+    with atomic_path(Path(folder) / name) as partial:
         save_adapter(partial, tensors, dict(base_fingerprint=base_print))
 
 
@@ -47,6 +50,6 @@ def load_prepared(folder, base_print=None):
 
 
 def stored_bytes(folder):
-    """int: Size of what a method prepared; 0 if it prepared nothing."""
-    path = Path(folder) / PREPARED
-    return path.stat().st_size if path.is_file() else 0
+    """int: Size of what a method prepared and keeps; 0 if nothing."""
+    paths = [Path(folder) / name for name in (PREPARED, KEPT)]
+    return sum(path.stat().st_size for path in paths if path.is_file())

@@ -80,7 +80,8 @@ def training_config(cfg, settings, request, work_dir, base, fingerprint):
             type='gslora_mm.ProgressHook',
             title=f'request {request.index}/{len(settings.requests)}')
     ]
-    if settings.model['train'] != 'lora':
+    if settings.model['train'] != 'lora' or method_flag(
+            run.model.method, 'keeps_modules'):
         # E.g. the classifiers of decoder layers that have no loss.
         run.setdefault('find_unused_parameters', True)
     ema = settings.ema_of(request)

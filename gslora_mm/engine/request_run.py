@@ -91,8 +91,9 @@ def train_request(cfg, settings, request, folder, base, base_print):
         raise ForgetError(
             f'{request.name}, iteration {runner.iter + 1}: the matching cost '
             f'is not finite, training stopped; the state after epoch '
-            f'{runner.epoch} is kept; lower the learning rate or beta, then '
-            'start into a new --work-dir') from err
+            f'{runner.epoch} is kept; lower '
+            f'{unwrap(runner.model).method.lower}, then start into a new '
+            '--work-dir') from err
     if is_main_process():
         hub = runner.message_hub.runtime_info
         write_artefacts(

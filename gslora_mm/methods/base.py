@@ -32,10 +32,18 @@ class ForgettingMethod:
         needs_outputs (bool): The same of ``student``.
         needs_teacher (tuple[str]): Streams of which :meth:`losses` looks at
             ``teacher``, what the original model says.
+        needs_middle (bool): The same of ``middle`` of both, what the lower
+            half of the model makes of the images; with ``needs_outputs``.
+        needs_images (bool): The same of ``images``.
         needs_prepare (bool): Whether :meth:`prepare` does anything.
         needs_prototypes (bool): Whether the engine shall compute the
             prototypes of the original model and hand their file to every
             request as the argument ``prototypes``.
+        keeps_modules (bool): Whether :meth:`extra_modules` are kept in the
+            folder of the request when it is trained.
+        starts_anew (bool): Whether :meth:`begin` draws all weights anew:
+            training checkpoints then hold all of them.
+        lower (str): What to lower where the loss explodes, for messages.
     """
 
     trains = True
@@ -45,8 +53,13 @@ class ForgettingMethod:
     needs_features = False
     needs_outputs = False
     needs_teacher = ()
+    needs_middle = False
+    needs_images = False
     needs_prepare = False
     needs_prototypes = False
+    keeps_modules = False
+    starts_anew = False
+    lower = 'the learning rate'
 
     def default_bound(self, bound):
         """Called once, with a bound for the forget loss of this model.
@@ -64,6 +77,22 @@ class ForgettingMethod:
         Raises:
             ForgetError: If the method cannot work with them.
         """
+
+    def extra_modules(self, model):
+        """Called once: modules that belong to the method, not to the model.
+
+        They lie in ``model.of_method``, train beside it as far as they want
+        gradients, and are in its training checkpoints; what is merged,
+        measured and handed to the next request has none of them. Weights are
+        loaded later, before :meth:`begin`.
+
+        Args:
+            model (ForgettingMixin): The model, just built.
+
+        Returns:
+            dict[str, nn.Module]: By name; empty without any.
+        """
+        return {}
 
     def prepare(self, context):
         """Look at the images of a request before its first step.

@@ -15,8 +15,8 @@ class DER(ForgettingMethod):
     with a wrong label drawn anew for every image (object) and batch, of all
     classes but its own. The square is summed over the classes and averaged
     over images (and queries of a detector), so that the batch size does not
-    matter. DER++ has :math:`\lambda_{++} > 0`. Buzzega et al., Dark
-    Experience for General Continual Learning, NeurIPS 2020.
+    matter. DER++ is this method with :math:`\lambda_{++} > 0`. Buzzega et
+    al., Dark Experience for General Continual Learning, NeurIPS 2020.
 
     Trains what ``forget.train`` says, the whole model as published
     (``'all'``). Stores nothing between requests; the teacher is the base
@@ -33,6 +33,7 @@ class DER(ForgettingMethod):
     relabels = True
     needs_outputs = True
     needs_teacher = ('retain', )
+    gap = staticmethod(square_distance)
 
     def __init__(self, match=0.01, retain=0.):
         check_numbers(type(self).__name__, dict(match=match, retain=retain))
@@ -45,8 +46,8 @@ class DER(ForgettingMethod):
             terms['loss_relabelled'] = forget.total()
             terms.update(forget.logged('forget'))
         if retain is not None:
-            terms['loss_match'] = self.match * square_distance(
-                retain.student, retain.teacher)
+            distance = self.gap(retain.student, retain.teacher)
+            terms['loss_match'] = self.match * distance
             if self.retain:
                 terms['loss_retain'] = self.retain * retain.total()
             terms.update(retain.logged('retain'))

@@ -62,6 +62,8 @@ class GSLoRA(ForgettingMethod):
         ForgetError: If an argument is out of range.
     """
 
+    lower = 'the learning rate or beta'
+
     def __init__(self,
                  beta=0.2,
                  alpha=15.,

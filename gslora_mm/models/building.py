@@ -1,6 +1,9 @@
 """Building a plain model and making it one that forgets."""
 import copy
 
+import torch
+from mmengine.registry import DefaultScope
+
 from ..registry import METHODS, MODELS
 from ..utils import ForgetError
 from .trainable import check_train
@@ -31,6 +34,26 @@ def plain_class(config, scope, key='model'):
         raise ForgetError(f'{key}.type {kind!r} is not registered in '
                           f'{scope}; add its module to custom_imports')
     return found, cfg, scope
+
+
+def draw_weights(config, generator):
+    """Weights of a plain model that never was trained.
+
+    Args:
+        config (dict): Its config, with its scope; left as it is.
+        generator (torch.Generator): Gives the seed.
+
+    Returns:
+        dict[str, Tensor]: State dict, on the CPU.
+    """
+    plain, cfg, scope = plain_class(config, config['_scope_'])
+    seed = int(torch.randint(2**31, (1, ), generator=generator))
+    with torch.random.fork_rng(
+            devices=[]), DefaultScope.overwrite_default_scope(scope):
+        torch.default_generator.manual_seed(seed)
+        model = plain(**cfg)
+        model.init_weights()
+    return model.state_dict()
 
 
 def set_up(model, lora, method, group, dropout, streams, train):

@@ -154,6 +154,11 @@ class DetrForgettingMixin(ForgettingMixin):
                                          'cls_branches') else 'fc_cls'
         return (f'bbox_head.{name}', )
 
+    @staticmethod
+    def lower_half():
+        """See :meth:`HalvesMixin.lower_half`."""
+        return ['encoder']
+
     def class_row_keys(self):
         """See :meth:`ForgettingMixin.class_row_keys`."""
         found = super().class_row_keys()

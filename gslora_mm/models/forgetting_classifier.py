@@ -103,6 +103,7 @@ def forgetting_classifier(classifier,
     model.per_sample, model.forget_margin = per_sample, forget_margin
     model.retain_margin = retain_margin
     model.forgotten = [int(label) for label in forgotten]
+    model.plain_config = dict(classifier, _scope_=scope)
     set_up(model, lora, method, group, dropout, streams, train)
     bound = getattr(model.method, 'bound', math.inf)
     if forget_margin and bound <= forget_margin:

@@ -31,7 +31,8 @@ def forgetting_detector(detector,
                         dropout=False,
                         streams='fused',
                         train='lora',
-                        forget_queries='all'):
+                        forget_queries='all',
+                        forgotten=()):
     """Build an mmdet DETR that forgets classes.
 
     The result is an instance of the configured detector class with LoRA
@@ -62,6 +63,8 @@ def forgetting_detector(detector,
             ``'matched'`` only that of the queries matched to forgotten
             objects (see :func:`~gslora_mm.models.matched_classification`),
             for data where forgotten and retained objects share most images.
+        forgotten (Sequence[int]): Labels of all classes forgotten so far,
+            those of this request included. The engine fills them in.
 
     Returns:
         DetectionTransformer: The detector, all frozen but what trains.
@@ -84,6 +87,8 @@ def forgetting_detector(detector,
             f'the head of {plain.__name__} '
             f'({type(model.bbox_head).__name__}) is not derived from mmdet '
             'DETRHead')
+    model.forgotten = [int(label) for label in forgotten]
+    model.plain_config = dict(detector, _scope_=scope)
     model.aux_loss, model.forget_queries = aux_loss, forget_queries
     set_up(model, lora, method, group, dropout, streams, train)
     return model

@@ -3,13 +3,15 @@ import torch
 from mmengine.dist import get_world_size
 
 from ..utils import ForgetError
+from .halves import HalvesMixin
 from .questions import QuestionsMixin
 from .stream_loss import STREAMS
 from .teacher import TeacherMixin
 from .training import TrainingMixin
 
 
-class ForgettingMixin(TrainingMixin, QuestionsMixin, TeacherMixin):
+class ForgettingMixin(TrainingMixin, QuestionsMixin, HalvesMixin,
+                      TeacherMixin):
     """Trains a model on a forget and a retain stream: LoRA, or its own.
 
     Mixed in front of the user's own model class, so the model *is* the
@@ -31,6 +33,7 @@ class ForgettingMixin(TrainingMixin, QuestionsMixin, TeacherMixin):
             streams.
         """
         index = self._stream_index(data_samples)
+        true_samples = data_samples
         if self.method.relabels:
             data_samples = self._relabelled(data_samples, index['forget'])
         if self.streams == 'fused':
@@ -39,6 +42,12 @@ class ForgettingMixin(TrainingMixin, QuestionsMixin, TeacherMixin):
             terms = self._separate_terms(inputs, data_samples, index)
         if self.method.needs_teacher:
             self._ask_teacher(inputs, data_samples, index, terms)
+        if self.method.needs_images:
+            for stream in STREAMS:
+                if terms[stream] is not None:
+                    terms[stream].images = (inputs[index[stream]], [
+                        true_samples[i] for i in index[stream]
+                    ])
         losses = self.method.losses(terms['forget'], terms['retain'],
                                     self.groups)
         return self._with_gradient(losses)
@@ -48,8 +57,8 @@ class ForgettingMixin(TrainingMixin, QuestionsMixin, TeacherMixin):
 
         A batch may hold nothing to learn from: no box left, no stream.
         """
-        if torch.is_grad_enabled() and not any(
-                'loss' in k and v.requires_grad for k, v in losses.items()):
+        if torch.is_grad_enabled() and not any('loss' in k and v.requires_grad
+                                               for k, v in losses.items()):
             losses['loss_none'] = 0 * sum(
                 p.sum() for p in self.parameters() if p.requires_grad)
         return losses
@@ -68,14 +77,16 @@ class ForgettingMixin(TrainingMixin, QuestionsMixin, TeacherMixin):
         return samples
 
     def _fused_terms(self, inputs, samples, index):
-        predictions = self._predictions(inputs, samples)
-        return {
-            stream:
-            self._terms(
-                self._take_images(predictions, index[stream] or [0]), samples,
-                index[stream], stream)
-            for stream in STREAMS
-        }
+        predictions, middle = self._look(inputs, samples)
+        terms = {}
+        for stream in STREAMS:
+            chosen = index[stream]
+            terms[stream] = self._terms(
+                self._take_images(predictions, chosen or [0]), samples, chosen,
+                stream)
+            if chosen and middle is not None:
+                terms[stream].student.middle = middle[chosen]
+        return terms
 
     def _separate_terms(self, inputs, samples, index):
         terms = {}
@@ -83,11 +94,19 @@ class ForgettingMixin(TrainingMixin, QuestionsMixin, TeacherMixin):
             chosen = index[stream] or [0]
             terms[stream] = None
             if index[stream] or get_world_size() > 1:
-                predictions = self._predictions(inputs[chosen],
-                                                [samples[i] for i in chosen])
+                predictions, middle = self._look(inputs[chosen],
+                                                 [samples[i] for i in chosen])
                 terms[stream] = self._terms(predictions, samples,
                                             index[stream], stream)
+                if index[stream] and middle is not None:
+                    terms[stream].student.middle = middle
         return terms
+
+    def _look(self, inputs, samples):
+        """Predictions for some images, and what the lower half returns."""
+        with self.watch_middle() as seen:
+            predictions = self._predictions(inputs, samples)
+        return predictions, seen[0] if seen else None
 
     def _stream_index(self, samples):
         """Positions of each stream's images in the batch.

@@ -21,6 +21,19 @@ class QuestionsMixin:
         """
         return self._features(self._predictions(inputs, samples), samples)
 
+    def outputs(self, inputs, samples):
+        """What the model says of some images, whatever their labels.
+
+        Args:
+            inputs (Tensor): Images of shape (B, 3, H, W).
+            samples (list[BaseDataElement]): Their samples.
+
+        Returns:
+            StreamOutputs: Logits and what they are made of.
+        """
+        predictions = self._predictions(inputs, samples)
+        return self._outputs(predictions, samples, match=False)
+
     def plain_loss(self, inputs, samples):
         """The ordinary loss of some images, as the retain stream has it.
 
@@ -31,9 +44,13 @@ class QuestionsMixin:
         Returns:
             Tensor: A scalar.
         """
+        return self.plain_terms(inputs, samples).total()
+
+    def plain_terms(self, inputs, samples):
+        """StreamLoss: The terms of :meth:`plain_loss`."""
         predictions = self._predictions(inputs, samples)
         index = list(range(len(samples)))
-        return self._terms(predictions, samples, index, 'retain').total()
+        return self._terms(predictions, samples, index, 'retain')
 
     def class_row_keys(self):
         """Where the rows of the classes are, in every layer that classifies.

@@ -40,6 +40,8 @@ class StreamOutputs:
             (N, Q, 4).
         sigmoid (bool): Whether every class has a sigmoid of its own, as with
             a focal loss; else a softmax makes scores of logits.
+        middle (Tensor, optional): What the lower half of the model makes of
+            the images, (N, tokens, D), where the method needs it.
     """
 
     logits: Tensor
@@ -47,6 +49,7 @@ class StreamOutputs:
     labels: Optional[Tensor] = None
     boxes: Optional[Tensor] = None
     sigmoid: bool = False
+    middle: Optional[Tensor] = None
 
 
 @dataclass
@@ -65,6 +68,8 @@ class StreamLoss:
             the images, where the method needs it.
         teacher (StreamOutputs, optional): What the original model says of
             the same images, where the method needs it; without gradient.
+        images (tuple, optional): The images (N, 3, H, W) and a list of their
+            samples, with the true labels, where the method needs them.
     """
 
     classification: List[Tensor]
@@ -72,6 +77,7 @@ class StreamLoss:
     features: Optional[StreamFeatures] = None
     student: Optional[StreamOutputs] = None
     teacher: Optional[StreamOutputs] = None
+    images: Optional[tuple] = None
 
     def __post_init__(self):
         # Some losses of mmdet have the shape (1, ).

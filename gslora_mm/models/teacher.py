@@ -56,7 +56,7 @@ class TeacherMixin:
         if not chosen:
             return
         whole = len(chosen) == len(samples)
-        predictions = self.teacher._predictions(
+        predictions, middle = self.teacher._look(
             inputs if whole else inputs[chosen], [samples[i] for i in chosen])
         for stream in wanted:
             places = [chosen.index(i) for i in index[stream]]
@@ -64,6 +64,8 @@ class TeacherMixin:
                 self._take_images(predictions, places),
                 [samples[i] for i in index[stream]],
                 match=False)
+            if middle is not None:
+                terms[stream].teacher.middle = middle[places]
 
 
 @torch.no_grad()
@@ -84,8 +86,7 @@ def check_agreement(model, inputs, samples, tolerance=1e-4):
     model.eval()
     try:
         own, taught = (
-            m._outputs(m._predictions(inputs, samples), samples, match=False)
-            for m in (model, model.teacher))
+            m.outputs(inputs, samples) for m in (model, model.teacher))
     finally:
         model.train(training)
     check_same(own.logits, taught.logits, tolerance)

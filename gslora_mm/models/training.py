@@ -1,9 +1,13 @@
 """What of a model trains, and how it is put into train mode."""
 import torch
 from mmengine.logging import print_log
+from torch import nn
 
 from ..lora import (LoRAGroups, NoGroups, count_parameters, freeze_base,
                     inject_lora, is_lora_key, reset_lora, target_table)
+from ..utils import ForgetError
+from .building import draw_weights
+from .extras import EXTRAS, is_extra_key
 from .trainable import train_only, training_table
 
 
@@ -41,6 +45,9 @@ class TrainingMixin:
         method.default_bound(self.natural_bound())
         method.check_groups(self.groups)
         self.parameter_counts = count_parameters(self)
+        extras = method.extra_modules(self)
+        if extras:
+            self.add_module(EXTRAS, nn.ModuleDict(extras))
         print_log(table, 'current')
         # A new module is in train mode without train() having been called.
         self.train()
@@ -64,9 +71,12 @@ class TrainingMixin:
     def trained_keys(self):
         """list[str]: Keys of the state dict that training changes."""
         keys = list(self.state_dict())
+        if self.method.starts_anew:
+            return keys
+        own = {key for key in keys if is_extra_key(key)}
         if len(self.groups):
-            return [key for key in keys if is_lora_key(key)]
-        own = set(self._own)
+            return [key for key in keys if is_lora_key(key) or key in own]
+        own.update(self._own)
         if self.method.trains_norms:
             own.update(name for name, _ in self.named_buffers())
         return [key for key in keys if key in own]
@@ -79,6 +89,25 @@ class TrainingMixin:
         """
         reset_lora(self)
         self._is_init = True
+
+    def start_anew(self):
+        """Draw all weights as the plain model does, with a seed of its own.
+
+        Raises:
+            ForgetError: If one of them would stay as it is drawn.
+        """
+        state = draw_weights(self.plain_config, self.generator)
+        # Biases and scales begin with a value that may stay.
+        idle = [
+            name for name, p in self.named_parameters() if not p.requires_grad
+            and p.ndim > 1 and not torch.equal(p.cpu(), state[name])
+        ]
+        if idle:
+            raise ForgetError(
+                f'{type(self.method).__name__} draws every weight anew, and '
+                f'{idle[0]} does not train; set forget.train=\'all\', and '
+                'frozen_stages=-1 in a backbone that freezes its first ones')
+        self.load_state_dict(state, strict=False)
 
     def train(self, mode=True):
         """Train mode for the loss, inference mode for the frozen layers.

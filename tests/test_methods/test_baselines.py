@@ -1,32 +1,13 @@
 """Objectives of the baselines on small tensors, against formulas."""
-from types import SimpleNamespace
-
 import pytest
 import torch
-from torch import nn
+from method_toys import SHAPES, outputs, streams, total
 from torch.distributions import Bernoulli, Categorical, kl_divergence
 
 from gslora_mm.lora import NoGroups
 from gslora_mm.methods import (DER, EWC, FineTune, GSLoRA, LwF, distillation,
                                other_labels, square_distance)
-from gslora_mm.models import StreamLoss, StreamOutputs
 from gslora_mm.utils import ForgetError
-
-SHAPES = dict(classifier=(5, 7), detector=(3, 4, 7))
-
-
-def outputs(shape, seed, sigmoid=False):
-    generator = torch.Generator().manual_seed(seed)
-    logits = 3 * torch.randn(*shape, generator=generator)
-    return StreamOutputs(logits.requires_grad_(), logits, sigmoid=sigmoid)
-
-
-def total(losses):
-    return sum(v for k, v in losses.items() if 'loss' in k)
-
-
-def leaf(value):
-    return torch.tensor(float(value), requires_grad=True)
 
 
 @pytest.mark.parametrize('kind', SHAPES)
@@ -81,14 +62,6 @@ def test_wrong_labels_are_any_other_class_alike():
     assert torch.equal(drawn, again)
 
 
-def streams():
-    forget = StreamLoss([leaf(3.)], dict(bbox=leaf(.5)))
-    retain = StreamLoss([leaf(2.)], dict(bbox=leaf(.25)))
-    retain.student, retain.teacher = (
-        outputs(SHAPES['classifier'], seed) for seed in (1, 2))
-    return forget, retain
-
-
 def test_lwf():
     forget, retain = streams()
     losses = LwF(
@@ -120,70 +93,6 @@ def test_fine_tuning_sees_what_stays_alone():
     assert FineTune().phase(3) == ('retain', )
 
 
-class Line(nn.Module):
-    """y = w x + b with a squared error: every gradient is known."""
-
-    def __init__(self, weight):
-        super().__init__()
-        self.weight = nn.Parameter(torch.tensor(weight))
-        self.bias = nn.Parameter(torch.zeros(1))
-        self.frozen = nn.Parameter(torch.ones(1), requires_grad=False)
-
-    def plain_loss(self, inputs, samples):
-        found = inputs @ self.weight + self.bias * self.frozen
-        return (found - samples).square().mean()
-
-
-def context_of(model, inputs, targets, previous=None):
-
-    def batches(stream, batch_size):
-        assert (stream, batch_size) == ('retain', 1)
-        return zip(inputs.split(1), targets.split(1))
-
-    return SimpleNamespace(
-        model=model, batches=batches, previous=previous or {})
-
-
-def fisher_by_hand(model, inputs, targets):
-    error = inputs @ model.weight.detach() - targets
-    return dict(
-        weight=(2 * error[:, None] * inputs).square().mean(0),
-        bias=(2 * error).square().mean()[None])
-
-
-def test_fisher_is_of_each_image():
-    torch.manual_seed(0)
-    inputs, targets = torch.randn(6, 2), torch.randn(6)
-    model = Line([1., -2.])
-    stored = EWC().prepare(context_of(model, inputs, targets))
-    expected = fisher_by_hand(model, inputs, targets)
-    for name in ('weight', 'bias'):
-        torch.testing.assert_close(stored[f'importance.{name}'],
-                                   expected[name])
-        assert torch.equal(stored[f'centre.{name}'], getattr(model, name))
-    assert not any('frozen' in key for key in stored)
-    # The gradient of the mean, squared, is something else.
-    model.plain_loss(inputs, targets).backward()
-    assert not torch.allclose(
-        stored['importance.weight'], model.weight.grad.square(), rtol=.1)
-
-
-def test_springs_of_two_requests_pull_as_one():
-    torch.manual_seed(0)
-    first, second = Line([1., -2.]), Line([.5, 3.])
-    data = [(torch.randn(6, 2), torch.randn(6)) for _ in range(2)]
-    method = EWC(penalty=3., retain=0.)
-    stored = method.prepare(context_of(first, *data[0]))
-    stored = method.prepare(context_of(second, *data[1], stored))
-    model = Line([.3, .7])
-    method.begin(model, stored)
-    total(method.losses(None, None, NoGroups())).backward()
-    expected = sum(2 * 3. * fisher_by_hand(at, *of)['weight'] *
-                   (model.weight - at.weight).detach()
-                   for at, of in zip((first, second), data))
-    torch.testing.assert_close(model.weight.grad, expected)
-
-
 def test_group_penalty_needs_groups():
     with pytest.raises(ForgetError, match=r"alpha=15.*alpha=0, or.*'lora'"):
         GSLoRA().check_groups(NoGroups())
@@ -194,11 +103,6 @@ def test_group_penalty_needs_groups():
     assert total(losses).item() == pytest.approx(2.25 + .2 * 12.5)
     method.start_epoch(0, NoGroups())
     method.after_step(NoGroups(), None)
-
-
-def test_importance_of_lora_is_refused():
-    with pytest.raises(ForgetError, match="EWC.*forget.train='all'"):
-        EWC().check_groups(['group'])
 
 
 @pytest.mark.parametrize('kind, options', [(LwF, dict(temperature=0)),

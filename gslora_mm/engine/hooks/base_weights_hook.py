@@ -1,7 +1,8 @@
 """Base weights: loaded whole, and stored once as far as they are frozen."""
 from mmengine.hooks import Hook
 
-from ...lora import fingerprint, lora_layers, split_state_dict
+from ...lora import fingerprint, lora_layers
+from ...models.extras import plain_part
 from ...registry import HOOKS
 from ...utils import ForgetError
 from ..checkpoints import load_into, load_plain_state
@@ -57,11 +58,13 @@ class BaseWeightsHook(Hook):
             state, _ = load_plain_state(self.base)
             load_into(model, state, self.base)
             self._check_start(model)
-        found, _ = split_state_dict(model.state_dict())
+        found = plain_part(model.state_dict())
         if self.resumed and not len(model.groups):
             # What trains has moved since; the rest has not.
             state, _ = load_plain_state(self.base)
-            found.update({key: state[key] for key in model.trained_keys()})
+            found.update(
+                {k: state[k]
+                 for k in model.trained_keys() if k in found})
         if fingerprint(found) != self.base_fingerprint:
             raise ForgetError(
                 f'the weights in the model are not those of {self.base}; '

@@ -44,8 +44,9 @@ class LossGuardHook(Hook):
                 raise ForgetError(
                     f'{self.request}, iteration {runner.iter + 1}: {term} is '
                     f'{value:g}, training stopped; the state after epoch '
-                    f'{runner.epoch} is kept; lower the learning rate or '
-                    'beta, then start into a new --work-dir')
+                    f'{runner.epoch} is kept; lower '
+                    f'{unwrap(runner.model).method.lower}, then start into a '
+                    'new --work-dir')
 
     def after_train_epoch(self, runner):
         """Look at the weights, before they are saved as a good state.
@@ -63,8 +64,8 @@ class LossGuardHook(Hook):
             raise ForgetError(
                 f'{self.request}, iteration {runner.iter}: {what} are '
                 f'not finite, training stopped; the state after epoch '
-                f'{runner.epoch} is kept; lower the learning rate or beta, '
-                'then start into a new --work-dir')
+                f'{runner.epoch} is kept; lower {model.method.lower}, then '
+                'start into a new --work-dir')
 
 
 @torch.no_grad()

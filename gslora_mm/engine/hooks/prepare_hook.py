@@ -58,6 +58,8 @@ class PrepareHook(Hook):
             device = next(model.parameters()).device
             stored = load_prepared(self.folder, self.base_print)
             stored = {key: v.to(device) for key, v in stored.items()}
+        # The same on every rank, and whether it prepared or not.
+        model.generator.manual_seed(self.seed)
         model.method.begin(model, stored, fresh=not runner.iter)
 
     def _prepare(self, model, iterations):

@@ -78,13 +78,6 @@ class Classification(Task):
             model['data_preprocessor'].pop('batch_augments', None)
         return model
 
-    def wrapped_model(self, cfg, settings, request):
-        """The wrapper; see :meth:`Task.wrapped_model`."""
-        model = super().wrapped_model(cfg, settings, request)
-        gone = (*request.forgotten, *request.classes)
-        model['forgotten'] = sorted(map(settings.classes.index, gone))
-        return model
-
     def training_data(self, cfg, classes):
         """The training data with all class names spelt out."""
         return _with_classes(super().training_data(cfg, classes), classes)

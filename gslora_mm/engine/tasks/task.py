@@ -131,10 +131,12 @@ class Task:
         Returns:
             dict: The wrapper around :meth:`plain_model`.
         """
+        gone = (*request.forgotten, *request.classes)
         return {
             'type': self.wrapper,
             self.wraps: self.plain_model(cfg),
             'method': settings.method_of(request),
+            'forgotten': sorted(map(settings.classes.index, gone)),
             **settings.model
         }
 
