@@ -60,8 +60,10 @@ def test_run_without_lora(runs, name, capsys):
         assert not (folder / 'adapter.safetensors').exists()
         assert (row['zero_groups'], row['adapter_bytes']) == ('-', None)
         whole = sum(v.numel() for v in before.values())
-        assert row['trained_parameters'] == (0 if edits else whole)
-        assert row['trained_ratio'] == (0. if edits else 1.)
+        own = 0 if edits else sum(v.numel() for k, v in before.items()
+                                  if baselines.PARTS.get(name, '') in k)
+        assert row['trained_parameters'] == own
+        assert row['trained_ratio'] == own / whole
         after = state_of(folder / 'merged.pth')
         changed = {k for k in after if not torch.equal(after[k], before[k])}
         assert changed <= set(read(folder / 'groups.json')['trained_tensors'])
@@ -88,7 +90,8 @@ def killed_after_an_epoch(config, folder, monkeypatch):
             run_again(config, folder)
 
 
-@pytest.mark.parametrize('name', ['lwf', 'ewc'])
+@pytest.mark.parametrize(
+    'name', ['lwf', 'ewc', 'retrain', 'mas', 'scrub', 'lirf', 'salun'])
 def test_resumed_in_a_request(runs, name, tmp_path, monkeypatch):
     reference, config, _ = runs(name)
     copy = tmp_path / name
@@ -99,6 +102,12 @@ def test_resumed_in_a_request(runs, name, tmp_path, monkeypatch):
     run_again(config, copy)
     assert read(copy / 'request_02/training.json')['resumed']
     assert list(differences(reference, copy)) == []
+    for kept in reference.glob('request_*/*.safetensors'):
+        # All that a method stores.
+        found = load_adapter(copy / kept.relative_to(reference))[0]
+        expected = load_adapter(kept)[0]
+        assert set(found) == set(expected)
+        assert all(torch.equal(found[k], expected[k]) for k in found)
 
 
 def test_what_ewc_keeps_between_requests(runs):
@@ -120,6 +129,108 @@ def test_what_ewc_keeps_between_requests(runs):
     path = work_dir / 'request_02/prepared.safetensors'
     row = summary['requests'][1]
     assert size < row['stored_bytes'] == path.stat().st_size < 1.2 * size
+
+
+def stored(folder, name):
+    return load_adapter(folder / f'{name}.safetensors')[0]
+
+
+def changed(before, after):
+    return {k: before[k] != after[k] for k in before}
+
+
+def test_salun_keeps_the_bits_outside_its_masks(runs):
+    work_dir, _, summary = runs('salun')
+    before = state_of(base_checkpoint())
+    for row in summary['requests']:
+        folder = work_dir / f'request_{row["request"]:02d}'
+        kept = stored(folder, 'prepared')
+        masks = {k.removeprefix('mask.'): v for k, v in kept.items()}
+        after = state_of(folder / 'merged.pth')
+        moved = changed(before, after)
+        size = sum(v.numel() for v in masks.values())
+        assert not any((moved[k] & ~masks[k]).any() for k in moved)
+        inside = sum(int(v.sum()) for v in masks.values())
+        assert inside == round(size / 2)
+        assert sum(int(v.sum()) for v in moved.values()) > .9 * inside
+        # One byte each.
+        assert size < row['stored_bytes'] < 1.2 * size + 8192
+        before = after
+
+
+def test_deposit_is_no_part_of_the_result(runs):
+    work_dir, _, summary = runs('lirf')
+    base, deposits = state_of(base_checkpoint()), []
+    for row in summary['requests']:
+        folder = work_dir / f'request_{row["request"]:02d}'
+        assert set(state_of(folder / 'merged.pth')) == set(base)
+        deposit = stored(folder, 'kept')
+        # The first of three blocks; it has learned.
+        lower = {f'deposit.0.{k.removeprefix("backbone.layers.0.")}': v
+                 for k, v in base.items() if '.layers.0.' in k
+                 and k.startswith('backbone')}  # yapf: disable
+        assert set(deposit) == set(lower)
+        assert all(v.any() for v in changed(lower, deposit).values())
+        size = sum(v.numel() * v.element_size() for v in deposit.values())
+        assert size < row['stored_bytes'] < size + 8192
+        trained = read(folder / 'groups.json')['trained_tensors']
+        assert set(trained) == set(base)
+        deposits.append(deposit)
+    assert any(v.any() for v in changed(*deposits).values())
+
+
+def test_nothing_of_the_base_stays_in_a_retrained_model(runs):
+    work_dir, _, _ = runs('retrain')
+    states = [state_of(base_checkpoint())]
+    for index in (1, 2):
+        folder = work_dir / f'request_{index:02d}'
+        states.append(state_of(folder / 'merged.pth'))
+    for before, after in zip(states, states[1:]):
+        for key, value in after.items():
+            # Tokens and biases begin as zeros.
+            if value.ndim < 2 or not before[key].any():
+                continue
+            both = torch.stack([before[key].flatten(), value.flatten()])
+            assert abs(torch.corrcoef(both)[0, 1]) < .5, key
+
+
+def norm_statistics(state):
+    return {k: v for k, v in state.items() if 'running' in k}
+
+
+def test_norms_of_a_retrained_detector(tmp_path, monkeypatch):
+    """They gather statistics, and a resumed run has the same."""
+    config, _ = baselines.run(
+        'retrain',
+        tmp_path,
+        tiny_run,
+        requests=tiny_run.REQUESTS[:1],
+        norm_eval=False)
+    found = norm_statistics(
+        state_of(tmp_path / 'retrain/request_01/merged.pth'))
+    base = norm_statistics(state_of(tiny_run.base_checkpoint()))
+    assert base and all(v.all() for v in changed(base, found).values())
+    copy = tmp_path / 'copy'
+    shutil.copytree(tmp_path / 'retrain', copy)
+    shutil.rmtree(copy / 'request_01')
+    killed_after_an_epoch(config, copy, monkeypatch)
+    run_again(config, copy)
+    assert read(copy / 'request_01/training.json')['resumed']
+    assert list(differences(tmp_path / 'retrain', copy)) == []
+
+
+def test_an_ascent_that_explodes_names_its_own_cure(tmp_path):
+    config = baselines.config_of('ascent', tmp_path / 'ascent.py')
+    with pytest.raises(
+            ForgetError,
+            match=r'loss_forget is .*lower the '
+            r'learning rate.*forget\.method\.forget') as caught:
+        tiny_run.run_sequence(
+            config, tmp_path / 'run', **{
+                'forget.method.forget': 50.,
+                'forget.max_loss': 100.
+            })
+    assert 'beta' not in str(caught.value)
 
 
 def test_prepared_file_that_is_gone(runs, tmp_path, monkeypatch):
@@ -239,14 +350,23 @@ def test_lora_is_what_it_was(runs):
     assert row['trained_ratio'] == row['trained_parameters'] / whole
 
 
-@pytest.mark.parametrize('name', ['ewc', 'lwf', 'row_reset'])
+@pytest.mark.parametrize('name', sorted(set(baselines.METHODS) - {'full'}))
 def test_detectors(name, tmp_path):
-    _, summary = baselines.run(name, tmp_path, tiny_run)
+    # An epoch of either stream; what is left to others is as it was.
+    _, summary = baselines.run(
+        name,
+        tmp_path,
+        tiny_run,
+        epoch_batches=1,
+        epochs=2 if name == 'scrub' else 1)
     base = state_of(tiny_run.base_checkpoint())
     after = state_of(tmp_path / name / 'request_01/merged.pth')
     changed = [k for k in base if not torch.equal(after[k], base[k])]
     row = summary['requests'][-1]
     assert len(summary['requests']) == 2 and row['zero_groups'] == '-'
-    assert (row['stored_bytes'] > 0) == (name == 'ewc')
+    stores = ('ewc', 'l2', 'mas', 'salun', 'lirf')
+    assert (row['stored_bytes'] > 0) == (name in stores)
     rows = [k for k in changed if 'cls_branches' in k]
-    assert rows and (set(rows) == set(changed)) == (name == 'row_reset')
+    of_the_head = (*baselines.EDITS, *baselines.PARTS)
+    assert rows and (set(rows) == set(changed)) == (name in of_the_head)
+    assert set(after) == set(base)
