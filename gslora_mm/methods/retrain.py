@@ -17,7 +17,7 @@ class Retrain(FineTune):
     classes, ``forget.data.ratio=1`` (and no ``shots``), it is the oracle
     that forgetting is measured by. Either wants the schedule of an ordinary
     training. Norms gather their statistics, as far as those of the plain
-    model do.
+    model do: not in a backbone with ``norm_eval=True``.
 
     (In the published code of GS-LoRA the detector is never drawn anew, and
     ViT-B/16 keeps its attention of ImageNet.)
