@@ -166,9 +166,11 @@ def test_deposit_is_no_part_of_the_result(runs):
         assert set(state_of(folder / 'merged.pth')) == set(base)
         deposit = stored(folder, 'kept')
         # The first of three blocks; it has learned.
-        lower = {f'deposit.0.{k.removeprefix("backbone.layers.0.")}': v
-                 for k, v in base.items() if '.layers.0.' in k
-                 and k.startswith('backbone')}  # yapf: disable
+        first = 'backbone.layers.0.'
+        lower = {
+            f'deposit.0.{k.removeprefix(first)}': v
+            for k, v in base.items() if k.startswith(first)
+        }
         assert set(deposit) == set(lower)
         assert all(v.any() for v in changed(lower, deposit).values())
         size = sum(v.numel() * v.element_size() for v in deposit.values())
