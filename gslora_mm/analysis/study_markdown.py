@@ -19,7 +19,9 @@ _SHOWN = {
     'adapter_kb': ('adapter KB', ',.0f'),
     'seconds': ('seconds', '.0f'),
 }
-_PERCENT = ('zero_ratio', )
+_PERCENT = ('zero_ratio', 'trained_ratio')
+# Without a spread they need none.
+_EXACT = ('parameters', 'trained_ratio', 'stored_kb')
 
 
 def render_study(name, table, axes, missing=()):
@@ -58,17 +60,33 @@ def _markdown(table, axes, more=()):
     first = [*axes, *more]
     if table['protocol'].nunique() > 1:
         first.append('protocol')
-    shown = [k for k in _SHOWN if f'{k}_mean' in table]
+    return markdown_table(table, [*first, 'n'], _SHOWN)
+
+
+def markdown_table(table, first, shown):
+    """Means with their spread as a Markdown table.
+
+    Args:
+        table (DataFrame): Columns ``{name}_mean`` and ``{name}_std``, and
+            ``score``, what accuracy is called.
+        first (list[str]): Columns of text that come first.
+        shown (dict[str, tuple[str, str]]): Header and format of the numbers
+            to show, by name; those that the table lacks are left out.
+
+    Returns:
+        str: The lines.
+    """
+    present = [k for k in shown if f'{k}_mean' in table]
     score = table['score'].iloc[0]
     layout = Table(box=MARKDOWN)
-    for header in [*first, 'n']:
+    for header in first:
         layout.add_column(header, no_wrap=True)
-    for key in shown:
+    for key in present:
         layout.add_column(
-            _SHOWN[key][0].format(score=score), no_wrap=True, justify='right')
+            shown[key][0].format(score=score), no_wrap=True, justify='right')
     for _, row in table.iterrows():
-        layout.add_row(*(str(row[key]) for key in [*first, 'n']),
-                       *(_cell(row, key) for key in shown))
+        layout.add_row(*(str(row[key]) for key in first),
+                       *(_cell(row, key, shown[key][1]) for key in present))
     # Wide, as rich would cut what does not fit; names are no markup.
     console = Console(
         file=io.StringIO(), width=1000, color_system=None, markup=False,
@@ -79,13 +97,13 @@ def _markdown(table, axes, more=()):
     return '\n'.join(line.rstrip() for line in lines if line.strip())
 
 
-def _cell(row, key):
-    scale, form = 100 if key in _PERCENT else 1, _SHOWN[key][1]
+def _cell(row, key, form):
+    scale = 100 if key in _PERCENT else 1
     mean, std = row[f'{key}_mean'], row.get(f'{key}_std')
     if pd.isna(mean):
         return '-'
     text = f'{scale * mean:{form}}'
-    # One seed has no spread, and the number of parameters needs none.
-    if std is None or pd.isna(std) or (key == 'parameters' and not std):
+    # One seed has no spread, and a number of parameters needs none.
+    if std is None or pd.isna(std) or (key in _EXACT and not std):
         return text
     return f'{text} ({scale * std:{form}})'

@@ -1,4 +1,6 @@
 """The table of a study: mean and spread of every cell over its seeds."""
+import math
+
 import pandas as pd
 
 from ..evaluation import measure_of
@@ -23,21 +25,16 @@ def collect(runs):
         ``score`` ('Acc' or 'AP'); ``f``, ``o``, ``r``, ``m`` and ``f_base``,
         ``r_base``: accuracy or AP of the sets, in [0, 1]; ``kept``, 100 * r /
         r_base; ``H``; ``zero_ratio``; ``parameters`` that are trained;
-        ``adapter_kb``, size of the adapter file in 1000 bytes; and
-        ``seconds`` of training. NaN where something was not measured.
+        ``adapter_kb``, size of the adapter file in 1000 bytes; ``seconds``
+        of training, and of an iteration, ``iteration_seconds``;
+        ``trained_ratio``, ``stored_kb`` that the method keeps and
+        ``peak_memory_mb``. NaN where something was not measured.
     """
     lines = []
     for run in runs:
         rows = read_requests(run.folder)
         for row in rows:
-            groups = read_json(run.folder /
-                               f'request_{row["request"]:02d}/groups.json')
-            cost = dict(
-                zero_ratio=_number(row['zero_ratio']),
-                parameters=row.get('trained_parameters')
-                or sum(g['parameters'] for g in groups['groups']),
-                adapter_kb=_number(row['adapter_bytes']) / 1000,
-                seconds=row['seconds'])
+            cost = _cost(row, run.folder / f'request_{row["request"]:02d}')
             about = dict(
                 cell=tuple(run.cell.values.values()),
                 seed=run.seed,
@@ -53,6 +50,24 @@ def collect(runs):
                     **cost) for protocol in measure.protocols_of(row)
             ]
     return pd.DataFrame(lines)
+
+
+def _cost(row, folder):
+    """What a request took, from its row and the files in its folder."""
+    groups = read_json(folder / 'groups.json')
+    steps = read_json(folder / 'training.json').get('iterations')
+    parameters = row.get('trained_parameters')
+    if parameters is None:
+        parameters = sum(g['parameters'] for g in groups['groups'])
+    return dict(
+        zero_ratio=_number(row['zero_ratio']),
+        parameters=parameters,
+        adapter_kb=_number(row['adapter_bytes']) / 1000,
+        seconds=row['seconds'],
+        iteration_seconds=row['seconds'] / steps if steps else math.nan,
+        trained_ratio=_number(row.get('trained_ratio')),
+        stored_kb=_number(row.get('stored_bytes')) / 1000,
+        peak_memory_mb=_number(row.get('peak_memory_mb')))
 
 
 def _number(value):
@@ -119,7 +134,7 @@ def write_study(grid, runs, missing, out):
     axes = [axis.name for axis in grid.axes]
     table = aggregate(collect(_in_order(grid, runs)), axes)
     with atomic_path(out / 'study.csv') as partial:
-        _with_score_names(table).to_csv(partial, index=False)
+        with_score_names(table).to_csv(partial, index=False)
     text = render_study(grid.name, table, axes, missing)
     with atomic_path(out / 'study.md') as partial:
         partial.write_text(text + '\n')
@@ -129,7 +144,7 @@ def write_study(grid, runs, missing, out):
     return text
 
 
-def _with_score_names(table):
+def with_score_names(table):
     """The table with 'Acc_f_mean', 'AP_f_mean' and so on as columns."""
     score = table['score'].iloc[0]
     return table.drop(columns='score').rename(

@@ -4,7 +4,7 @@ from pathlib import Path
 import torch
 from mmengine.dist import barrier, is_main_process
 
-from ..utils import ForgetError
+from ..utils import DivergedError
 from ..utils.memory import peak_memory_mb, reset_peak_memory
 from .artefacts import TRAINING, write_artefacts
 from .checkpoints import load_plain_state
@@ -70,7 +70,8 @@ def train_request(cfg, settings, request, folder, base, base_print):
         base_print (str): Fingerprint of the base weights.
 
     Raises:
-        ForgetError: If the loss explodes or the base does not load whole.
+        DivergedError: If the loss explodes.
+        ForgetError: If the base does not load whole.
     """
     if not method_flag(settings.method_of(request), 'trains'):
         edit_request(cfg, settings, request, folder, base, base_print)
@@ -88,7 +89,7 @@ def train_request(cfg, settings, request, folder, base, base_print):
         if 'invalid numeric entries' not in str(err):
             raise
         # The Hungarian assigner meets the NaN before any loss does.
-        raise ForgetError(
+        raise DivergedError(
             f'{request.name}, iteration {runner.iter + 1}: the matching cost '
             f'is not finite, training stopped; the state after epoch '
             f'{runner.epoch} is kept; lower '

@@ -7,7 +7,7 @@ from mmengine.dist import barrier, is_main_process
 from ..analysis.summary import write_summary
 from ..evaluation import request_metrics
 from ..lora import fingerprint
-from ..utils import ForgetError, read_json, write_json
+from ..utils import DivergedError, ForgetError, read_json, write_json
 from .artefacts import MERGED, METRICS, TRAINING
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
@@ -25,6 +25,8 @@ from .teacher_check import check_teacher
 
 BASE = 'base'
 REPORT = 'report.json'
+# Left by a run whose training diverged, until it is started again.
+DIVERGED = 'diverged.json'
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES,
                errno.EPERM)
 
@@ -75,11 +77,18 @@ class ForgettingSequence:
             dict: The summary, as in ``summary.json``.
 
         Raises:
+            DivergedError: If the training of a request diverges.
             ForgetError: If a request fails or the disk is full; what is
                 finished stays.
         """
+        if is_main_process():
+            (self.work_dir / DIVERGED).unlink(missing_ok=True)
         try:
             return self._run()
+        except DivergedError as err:
+            if is_main_process():
+                write_json(self.work_dir / DIVERGED, dict(error=str(err)))
+            raise
         except OSError as err:
             if err.errno not in _UNWRITABLE:
                 raise

@@ -1,4 +1,6 @@
-from .errors import ForgetError
+from .errors import DivergedError, ForgetError
 from .files import atomic_path, read_json, write_json
 
-__all__ = ['ForgetError', 'atomic_path', 'read_json', 'write_json']
+__all__ = [
+    'DivergedError', 'ForgetError', 'atomic_path', 'read_json', 'write_json'
+]

@@ -1,4 +1,6 @@
 """A loss that explodes stops the run, and good states stay."""
+import json
+
 import pytest
 import torch
 from tool_calls import error_of
@@ -51,6 +53,8 @@ def test_huge_learning_rate(tmp_path, config, run):
     assert 'request_01, iteration ' in message
     assert 'training stopped' in message and 'learning rate' in message
     assert not list((tmp_path / 'out').rglob('merged.pth'))
+    left = json.loads((tmp_path / 'out/diverged.json').read_text())
+    assert left['error'] == message
 
 
 def test_weights_that_explode_in_the_last_step(config, half, monkeypatch):

@@ -5,7 +5,7 @@ import torch
 from mmengine.hooks import Hook
 
 from ...registry import HOOKS
-from ...utils import ForgetError
+from ...utils import DivergedError
 from .method_hook import unwrap
 
 
@@ -34,14 +34,14 @@ class LossGuardHook(Hook):
         """Look at every term of the iteration.
 
         Raises:
-            ForgetError: Naming request, iteration and term.
+            DivergedError: Naming request, iteration and term.
         """
         # The sum comes last: it shows less than the term at fault.
         terms = (outputs or {}).items()
         for term, value in sorted(terms, key=lambda item: item[0] == 'loss'):
             value = float(torch.as_tensor(value).detach())
             if not math.isfinite(value) or abs(value) > self.limit:
-                raise ForgetError(
+                raise DivergedError(
                     f'{self.request}, iteration {runner.iter + 1}: {term} is '
                     f'{value:g}, training stopped; the state after epoch '
                     f'{runner.epoch} is kept; lower '
@@ -54,14 +54,14 @@ class LossGuardHook(Hook):
         The last step of an epoch shows in no loss of it.
 
         Raises:
-            ForgetError: If a weight that trains is not finite.
+            DivergedError: If a weight that trains is not finite.
         """
         model = unwrap(runner.model)
         norms, what = model.groups.norms(), 'LoRA weights'
         if not len(model.groups):
             norms, what = _norms(model), 'weights'
         if not torch.isfinite(norms).all():
-            raise ForgetError(
+            raise DivergedError(
                 f'{self.request}, iteration {runner.iter}: {what} are '
                 f'not finite, training stopped; the state after epoch '
                 f'{runner.epoch} is kept; lower {model.method.lower}, then '

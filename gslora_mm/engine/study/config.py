@@ -46,7 +46,7 @@ def read_study(path, options=None, seeds=None):
     Raises:
         ForgetError: If something is missing, unknown or contradictory.
     """
-    cfg, folder = _read(path), Path(path).parent
+    cfg, folder = read_plain(path, 'study'), Path(path).parent
     study = cfg.get('study')
     if not isinstance(study, dict):
         raise ForgetError(f'{path} is no study: it has no study section; see '
@@ -63,20 +63,31 @@ def read_study(path, options=None, seeds=None):
     common = {**read_options(study.get('options', {}), 'study.options'),
               **given}  # yapf: disable
     _refuse_clashes(axes, given)
-    seeds = _seeds(study.get('seeds', [0]) if seeds is None else seeds)
+    seeds = check_seeds(study.get('seeds', [0]) if seeds is None else seeds)
     grid = Grid(study.get('name', Path(path).stem), base, axes, seeds, common)
     _check_files(grid)
     return grid
 
 
-def _read(path):
-    """A config as plain containers; it is no run, so no scope is set."""
+def read_plain(path, what):
+    """A config as plain containers; it is no run, so no scope is set.
+
+    Args:
+        path (str): The file.
+        what (str): What it is, for the message.
+
+    Returns:
+        dict: Its content.
+
+    Raises:
+        ForgetError: If it cannot be read.
+    """
     try:
         return Config.fromfile(str(path)).to_dict()
     except Exception as err:  # a config is a program and raises all sorts
         reason = str(err).strip().splitlines() or [type(err).__name__]
-        raise ForgetError(f'study {path} cannot be read: {reason[0]}; correct '
-                          'the path or the config') from err
+        raise ForgetError(f'{what} {path} cannot be read: {reason[0]}; '
+                          'correct the path or the config') from err
 
 
 def _base(base, folder, where, axes):
@@ -108,7 +119,12 @@ def _check_files(grid):
                               'files of the axes')
 
 
-def _seeds(seeds):
+def check_seeds(seeds):
+    """Seeds of a study, each once.
+
+    Raises:
+        ForgetError: If they are no whole numbers >= 0.
+    """
     if not isinstance(seeds, list) or not seeds or any(
             isinstance(s, bool) or not isinstance(s, int) or s < 0
             for s in seeds):

@@ -9,7 +9,7 @@ from ..config_file import config_content
 from ..run_record import differing_keys
 
 CONFIG, SETTINGS = 'config.py', 'settings.json'
-SUMMARY, BASE_MODEL = 'summary.json', 'base.pth'
+SUMMARY, BASE_MODEL, DIVERGED = 'summary.json', 'base.pth', 'diverged.json'
 _NAMED = 5
 
 
@@ -111,6 +111,21 @@ class Run(Job):
     def free(self):
         """A prepared base model may have moved, with the whole study."""
         return ('load_from', ) if self.needs else ()
+
+    def diverged(self):
+        """How its training diverged, if it did.
+
+        Returns:
+            str: The error; empty if it did not.
+        """
+        path = self.folder / DIVERGED
+        if not self.is_started() or not path.is_file():
+            return ''
+        return str(read_json(path).get('error'))
+
+    def is_settled(self):
+        """Whether there is nothing more to learn by running it."""
+        return self.is_done() or bool(self.diverged())
 
     def is_done(self):
         """Whether every request is trained, measured and summarised."""

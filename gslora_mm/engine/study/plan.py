@@ -12,14 +12,17 @@ from ..settings import ForgetSettings
 from .jobs import SETTINGS, Preparation, Run
 
 
-def plan_runs(grid, work_dir):
-    """Plan every run of a study, and check their settings.
+def plan_runs(grid, work_dir, cells=None, bases=None):
+    """Plan the runs of a study, and check their settings.
 
     Seeds of earlier calls count, too: their runs come last.
 
     Args:
         grid (Grid): The study.
         work_dir (Path): Its folder.
+        cells (list[Cell], optional): Some of its cells; default all.
+        bases (dict[str, Config], optional): Base configs by path; default:
+            they are read.
 
     Returns:
         list[Run]: One per cell and seed; nothing is written.
@@ -29,8 +32,8 @@ def plan_runs(grid, work_dir):
             are bad, a folder was begun with others, or base configs are
             of different tasks.
     """
-    cells, prepared = grid.cells(), {}
-    bases = _read_bases(cells)
+    cells, prepared = grid.cells() if cells is None else cells, {}
+    bases = bases or _read_bases(cells)
     runs, more = [], []
     for cell in cells:
         needs = _preparation(grid, cell, work_dir, prepared)
@@ -43,11 +46,28 @@ def plan_runs(grid, work_dir):
             cfg.load_from = str(needs.result)
         for seed in [*grid.seeds, *_other_seeds(folder, grid.seeds)]:
             run = Run(f'{cell.name} seed {seed}', folder / f'seed_{seed}',
-                      _changed(cfg, {'randomness.seed': seed}), cell, seed,
-                      requests, needs)
+                      changed_config(cfg, {'randomness.seed': seed}), cell,
+                      seed, requests, needs)
             run.check()
             (runs if seed in grid.seeds else more).append(run)
     return runs + more
+
+
+def check_cell(grid, cell, base):
+    """Check the settings of a cell, wherever it will be run.
+
+    Args:
+        grid (Grid): The study.
+        cell (Cell): One of its cells.
+        base (Config): Its base config.
+
+    Raises:
+        ForgetError: If an option does not exist, or settings are bad.
+    """
+    try:
+        _cell_config(base, grid, cell)
+    except ForgetError as err:
+        raise ForgetError(f'cell {cell.name}: {err}') from err
 
 
 def _read_bases(cells):
@@ -80,7 +100,7 @@ def _preparation(grid, cell, work_dir, known):
     check_options(cfg, options, axis.prepare['config'])
     job = Preparation(f'base model for {cell.prepared}',
                       work_dir / 'prepare' / cell.prepared,
-                      _changed(cfg, options))
+                      changed_config(cfg, options))
     job.check()
     known[cell.prepared] = job
     return job
@@ -94,15 +114,26 @@ def _cell_config(base, grid, cell):
     """The checked config of a cell, and its number of requests."""
     options = {**grid.options, **cell.options}
     check_options(base, options, cell.base)
-    cfg = _changed(base, options)
+    cfg = changed_config(base, options)
     settings = ForgetSettings.from_config(cfg)
     for request in settings.requests:
         _check_method(settings.method_of(request))
     return cfg, len(settings.requests)
 
 
-def _changed(cfg, options):
-    """A copy of a config with some options changed."""
+def changed_config(cfg, options):
+    """A copy of a config with some options changed.
+
+    Args:
+        cfg (Config): The config.
+        options (dict): As in ``--cfg-options``.
+
+    Returns:
+        Config: The copy.
+
+    Raises:
+        ForgetError: If an option does not fit.
+    """
     cfg = Config(copy.deepcopy(cfg.to_dict()))
     try:
         cfg.merge_from_dict(copy.deepcopy(options))

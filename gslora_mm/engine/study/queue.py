@@ -10,8 +10,11 @@ from pathlib import Path
 from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
                            TimeElapsedColumn)
 
+from ...utils import ForgetError
+
 LOG = 'run.log'
 _POLL = 0.1
+_NAMED = 3
 _ROOT = Path(__file__).resolve().parents[3]
 _PR_SET_PDEATHSIG = 1
 
@@ -25,6 +28,19 @@ def _prctl():
 
 # Found before any fork.
 _PRCTL = _prctl()
+
+
+def run_jobs(jobs, tools, parallel, done):
+    """Run jobs, with a word for who stops them; see :class:`JobQueue`.
+
+    Raises:
+        ForgetError: If the user stopped them.
+    """
+    try:
+        return JobQueue(jobs, tools, parallel, done).run()
+    except KeyboardInterrupt as err:
+        raise ForgetError('stopped; the same command goes on where it '
+                          'was') from err
 
 
 class JobQueue:
@@ -181,3 +197,19 @@ def last_error(path, offset, status):
     if status == 0:
         return f'it ended well but left no whole result; {last}'
     return last.removeprefix('error: ')
+
+
+def failures(failed):
+    """What to say of the runs that failed.
+
+    Args:
+        failed (dict[str, str]): See :meth:`JobQueue.run`.
+
+    Returns:
+        str: The first of them, and the cure.
+    """
+    named = '; '.join(f'{title}: {reason}'
+                      for title, reason in list(failed.items())[:_NAMED])
+    more = ', ...' if len(failed) > _NAMED else ''
+    return (f'{len(failed)} runs failed ({named}{more}); see run.log in their '
+            'folders, then start the study again: what is finished is kept')

@@ -7,10 +7,9 @@ from ...utils import ForgetError
 from ..run_record import lock_run
 from .config import read_study
 from .plan import check_bases, plan_runs
-from .queue import JobQueue
+from .queue import failures, run_jobs
 
 _LOCK = '.lock'
-_NAMED = 3
 
 
 class Study:
@@ -61,17 +60,12 @@ class Study:
             print(
                 f'{len(wanted) - len(todo)} of {len(wanted)} runs are done',
                 flush=True)
-            queue = JobQueue([*_preparations(todo), *todo], tools, jobs,
-                             len(wanted) - len(todo))
-            try:
-                failed = queue.run()
-            except KeyboardInterrupt as err:
-                raise ForgetError('stopped; the same command goes on where '
-                                  'it was') from err
+            failed = run_jobs([*_preparations(todo), *todo], tools, jobs,
+                              len(wanted) - len(todo))
             table = self.tabulate() if self._finished() else ''
         if failed:
             print(table)
-            raise ForgetError(_failures(failed))
+            raise ForgetError(failures(failed))
         return table
 
     def tabulate(self):
@@ -107,11 +101,3 @@ def _preparations(runs):
     """What some runs need and nobody has done, once each."""
     found = {r.needs.title: r.needs for r in runs if r.needs}
     return [job for job in found.values() if not job.is_done()]
-
-
-def _failures(failed):
-    named = '; '.join(f'{title}: {reason}'
-                      for title, reason in list(failed.items())[:_NAMED])
-    more = ', ...' if len(failed) > _NAMED else ''
-    return (f'{len(failed)} runs failed ({named}{more}); see run.log in their '
-            'folders, then start the study again: what is finished is kept')

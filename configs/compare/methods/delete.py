@@ -1,0 +1,8 @@
+# Distillation of the forget images without their classes.
+title = 'DELETE'
+method = dict(type='DELETE')
+train = 'all'
+search = dict(
+    lr=dict(
+        option='optim_wrapper.optimizer.lr', values=[1e-4, 3e-4, 1e-3,
+                                                     3e-3]), )

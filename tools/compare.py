@@ -1,0 +1,75 @@
+"""Compare forgetting methods: tune each alike, run each alike.
+
+    python tools/compare.py configs/compare/vit_shapes.py --jobs 2
+"""
+import argparse
+from pathlib import Path
+
+from gslora_mm.utils.tool import quiet_libraries, run_tool
+
+quiet_libraries()
+
+
+def parse_args():
+    """Arguments of the tool."""
+    from gslora_mm.utils.cfg_options import CfgOptions
+    parser = argparse.ArgumentParser(
+        description='Run every method of a comparison; started again, it '
+        'goes on where it was. Exits with status 1 if a run failed or '
+        'diverged.')
+    parser.add_argument(
+        'configs', nargs='+', help='config files with a comparison section')
+    parser.add_argument(
+        '--work-dir',
+        help='folder of the comparison; default work_dirs/compare/<config>')
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, help='default from the config')
+    parser.add_argument(
+        '--methods', nargs='+', help='run these only, by name of their file')
+    parser.add_argument('--settings', nargs='+', help='run these only')
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='runs at a time; default 1')
+    parser.add_argument(
+        '--table-only',
+        action='store_true',
+        help='table and figure of what is finished; nothing is run')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptions,
+        help='override config keys of all runs, key=value')
+    return parser.parse_args()
+
+
+def main():
+    """Run what is not done, tabulate, print; config after config."""
+    args = parse_args()
+    from gslora_mm.engine.compare import Comparison
+    from gslora_mm.utils import ForgetError
+    if args.work_dir and len(args.configs) > 1:
+        raise ForgetError('--work-dir is the folder of one comparison; give '
+                          'one config, or leave it out')
+
+    def planned(config):
+        return Comparison(config, args.work_dir, args.seeds, args.methods,
+                          args.settings, args.cfg_options)
+
+    # Whatever is wrong with the last one shows before the first is run.
+    for config in args.configs[1:]:
+        planned(config)
+    errors = []
+    for config in args.configs:
+        comparison = planned(config)
+        try:
+            print(comparison.tabulate() if args.table_only else comparison.
+                  run(Path(__file__).parent, args.jobs))
+            print(f'compare.csv, compare.md, compare.png, compare.pdf: '
+                  f'{comparison.work_dir}')
+        except ForgetError as err:
+            errors.append(str(err))
+    if errors:
+        raise ForgetError('; '.join(errors))
+
+
+if __name__ == '__main__':
+    run_tool(main)
