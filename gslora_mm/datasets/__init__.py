@@ -5,6 +5,7 @@ from .data_checks import full_init_checked
 from .folder_checks import check_folder_data
 from .forget_retain_dataset import ForgetRetainDataset
 from .held_out_folder import HeldOutFolder
+from .relearn_dataset import RelearnDataset
 from .requests import Request, check_class_names, parse_requests
 from .shapes import SHAPES
 from .shapes_dataset import ShapesDataset
@@ -13,13 +14,15 @@ from .shapes_folder import ShapesFolder
 from .stream_sampler import StreamSampler
 from .subsets import (few_shot_subset, pooled_subset, random_subset,
                       stratified_subset)
+from .without_classes import WithoutClasses
 
 __all__ = [
-    'COCO_CATEGORY_IDS', 'ForgetRetainDataset', 'HeldOutFolder', 'Request',
-    'SHAPES', 'ShapesDataset', 'ShapesFolder', 'StreamSampler',
-    'check_class_names', 'check_folder_data', 'coco_class_names_by_id',
-    'ensure_shapes', 'ensure_shapes_folder', 'few_shot_subset',
-    'full_init_checked', 'parse_requests', 'pooled_subset',
-    'published_class100_order', 'published_coco_order', 'published_requests',
-    'random_subset', 'stratified_subset'
+    'COCO_CATEGORY_IDS', 'ForgetRetainDataset', 'HeldOutFolder',
+    'RelearnDataset', 'Request', 'SHAPES', 'ShapesDataset', 'ShapesFolder',
+    'StreamSampler', 'WithoutClasses', 'check_class_names',
+    'check_folder_data', 'coco_class_names_by_id', 'ensure_shapes',
+    'ensure_shapes_folder', 'few_shot_subset', 'full_init_checked',
+    'parse_requests', 'pooled_subset', 'published_class100_order',
+    'published_coco_order', 'published_requests', 'random_subset',
+    'stratified_subset'
 ]

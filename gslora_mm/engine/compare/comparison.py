@@ -54,10 +54,10 @@ class Comparison:
         default = f'work_dirs/compare/{Path(config).stem}'
         # However it is written, the configs in it name it the same way.
         self.work_dir = Path(os.path.relpath(work_dir or default))
-        self.wanted_methods = _named('--methods', methods,
-                                     self.settings.titles)
-        self.wanted_settings = _named('--settings', settings,
-                                      self.settings.settings.values)
+        self.wanted_methods = named_choice('--methods', methods,
+                                           self.settings.titles)
+        self.wanted_settings = named_choice('--settings', settings,
+                                            self.settings.settings.values)
         self.searches = {
             method.name: Search(self.settings, method, self.work_dir)
             for method in self.settings.methods
@@ -191,7 +191,7 @@ class Comparison:
                                 self._hopeless(), self.work_dir)
 
 
-def _named(option, names, known):
+def named_choice(option, names, known):
     """Those of the command line, checked; all by default."""
     refuse_unknown(option, dict.fromkeys(names or ()), tuple(known))
     return list(known) if names is None else list(dict.fromkeys(names))

@@ -1,5 +1,6 @@
 from .base_weights_hook import BaseWeightsHook
 from .cpu_attention_hook import CPUAttentionHook
+from .curve_hook import CurveHook
 from .epoch_seed_hook import EpochSeedHook
 from .lora_ema_hook import LoRAEMAHook
 from .loss_guard_hook import LossGuardHook
@@ -9,7 +10,7 @@ from .progress_hook import ProgressHook
 from .teacher_hook import TeacherHook
 
 __all__ = [
-    'BaseWeightsHook', 'CPUAttentionHook', 'EpochSeedHook', 'LoRAEMAHook',
-    'LossGuardHook', 'MethodHook', 'PrepareHook', 'ProgressHook',
-    'TeacherHook', 'lora_lr'
+    'BaseWeightsHook', 'CPUAttentionHook', 'CurveHook', 'EpochSeedHook',
+    'LoRAEMAHook', 'LossGuardHook', 'MethodHook', 'PrepareHook',
+    'ProgressHook', 'TeacherHook', 'lora_lr'
 ]

@@ -1,0 +1,9 @@
+# What comes back of forgotten classes, the detector of the demo; after ./ddetr_shapes.py:
+#
+#   python tools/recover.py configs/compare/recover_ddetr_shapes.py
+_base_ = '../_base_/recovery.py'
+comparison = './ddetr_shapes.py'
+recovery = dict(
+    name='Recovery (Deformable DETR, shapes)',
+    reference=dict(config='../pretrain/ddetr_shapes.py'),
+    steps=[0, 10, 20, 50, 100, 200])

@@ -1,0 +1,9 @@
+# What comes back of forgotten classes, people in folders; after ./vit_faces.py:
+#
+#   DATA_ROOT=FOLDER python tools/recover.py configs/compare/recover_vit_faces.py
+_base_ = '../_base_/recovery.py'
+comparison = './vit_faces.py'
+recovery = dict(
+    name='Recovery (ViT, faces)',
+    reference=dict(config='../pretrain/vit_faces.py'),
+    steps=[0, 5, 10, 20, 50, 100, 200, 400])

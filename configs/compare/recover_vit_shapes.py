@@ -1,0 +1,9 @@
+# What comes back of forgotten classes, the classifier of the demo; after ./vit_shapes.py:
+#
+#   python tools/recover.py configs/compare/recover_vit_shapes.py
+_base_ = '../_base_/recovery.py'
+comparison = './vit_shapes.py'
+recovery = dict(
+    name='Recovery (ViT, shapes)',
+    reference=dict(config='../pretrain/vit_shapes.py'),
+    steps=[0, 5, 10, 20, 50, 100, 200, 400])

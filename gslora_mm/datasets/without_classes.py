@@ -1,0 +1,62 @@
+"""A data set as if some classes had never been."""
+from torch.utils.data import Dataset
+
+from ..registry import DATASETS
+from ..utils.errors import ForgetError
+from .candidates import labels_in
+from .data_checks import full_init_checked, source_of
+from .forget_retain_dataset import _build_inner
+from .requests import check_class_names
+
+
+@DATASETS.register_module()
+class WithoutClasses(Dataset):
+    """The images of a data set that show none of some classes.
+
+    Nothing of an image is changed and labels keep their places, so that a
+    model of the same shape can be trained by an ordinary config: the one
+    that never saw the classes. Objects are not merely unlabelled: a detector
+    would learn to overlook them.
+
+    Args:
+        dataset (dict | BaseDataset): The data set.
+        classes (list[str]): Names of the classes.
+
+    Raises:
+        ForgetError: If a class is unknown or no image is left.
+    """
+
+    def __init__(self, dataset, classes):
+        self.inner, self.names = _build_inner(dataset), list(classes)
+        self.full_init()
+
+    @property
+    def metainfo(self):
+        """dict: Meta information of the whole data set, all classes."""
+        return self.inner.metainfo
+
+    def full_init(self):
+        """Load the annotations and choose the images."""
+        full_init_checked(self.inner)
+        known = self.metainfo['classes']
+        check_class_names(self.names, known, 'the classes to leave out')
+        gone = set(map(known.index, self.names))
+        self.positions = [
+            i for i in range(len(self.inner))
+            if not gone & labels_in(self.inner.get_data_info(i))
+        ]
+        if not self.positions:
+            raise ForgetError(f'{source_of(self.inner)} has no image without '
+                              f'{", ".join(self.names)}; leave out fewer')
+
+    def __len__(self):
+        """int: Images that are left."""
+        return len(self.positions)
+
+    def get_data_info(self, idx):
+        """Annotations of one image."""
+        return self.inner.get_data_info(self.positions[idx])
+
+    def __getitem__(self, idx):
+        """One image after the pipeline."""
+        return self.inner[self.positions[idx]]

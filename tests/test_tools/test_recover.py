@@ -1,0 +1,195 @@
+"""Recoveries: which models are measured, what is kept, what comes out."""
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from compare_toys import write_comparison, write_tools
+from study_toys import _PRETRAIN
+from tool_calls import REPO, call, error_of
+
+from gslora_mm.engine.compare import Comparison
+from gslora_mm.engine.recovery import Recovery, recovery
+from gslora_mm.utils import ForgetError, read_json, write_json
+
+STEPS = [0, 10, 20]
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    """A finished comparison with its config and tools. Do not change it."""
+    folder = tmp_path_factory.mktemp('compared')
+    tools = write_tools(folder / 'tools')
+    (tools / 'pretrain.py').write_text(_PRETRAIN)
+    config = write_comparison(folder / 'methods.py')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('STARTED', str(folder / 'started'))
+        Comparison(config, folder / 'out').run(tools)
+    return folder
+
+
+@pytest.fixture
+def compared(finished, tmp_path, monkeypatch):
+    """Folder of a finished comparison, beside its config and tools."""
+    monkeypatch.setenv('STARTED', str(tmp_path / 'started'))
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    return tmp_path / 'out'
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """A stand-in for the measurement; what it was asked for."""
+    calls = []
+
+    def measure(cfg, request, target, variant, settings, folder):
+        if (folder / 'curve.json').is_file():
+            return read_json(folder / 'curve.json')
+        calls.append((target, variant))
+        if target.method == 'broken':
+            raise ForgetError('no head at all')
+        names = [*request.forgotten, *request.classes]
+        known = dict(original=.9, reference=.3).get(target.method, .0)
+        points = [
+            dict(step=step, protocol='top1', score='Acc', r=.9,
+                 f=known + len(names) / 100 + step * (1 + target.seed) / 100)
+            for step in STEPS
+        ]  # yapf: disable
+        write_json(folder / 'curve.json', points)
+        return points
+
+    monkeypatch.setattr(recovery, 'measure_curve', measure)
+    monkeypatch.setattr(Recovery, '_check_data', lambda self: None)
+    return calls
+
+
+@pytest.fixture
+def config(tmp_path):
+    return write(tmp_path / 'recover.py')
+
+
+def write(path, **content):
+    base = path.parent / 'base.pth'
+    base.write_text('weights')
+    content = dict(
+        dict(
+            methods=['filter', 'tune'],
+            seeds=[0, 1],
+            steps=STEPS,
+            variants={
+                'full': {},
+                'few': dict(shots=2)
+            },
+            reference=dict(
+                config=str(REPO / 'configs/pretrain/vit_shapes.py'),
+                options={'train_cfg.max_epochs': 1})), **content)
+    path.write_text(f"comparison = 'methods.py'\nrecovery = {content!r}\n")
+    return path
+
+
+def run(config, out, tmp_path):
+    return Recovery(config, out).run(tmp_path / 'tools')
+
+
+def test_every_model_every_variant_every_seed(tmp_path, compared, measured,
+                                              config):
+    text = run(config, compared, tmp_path)
+    # Base of the toys is that of the demo.
+    asked = [(t.setting, t.method, t.seed, bool(v)) for t, v in measured]
+    assert len(set(asked)) == len(asked) == 2 * 4 * 2 * 2
+    assert {method
+            for _, method, *_ in asked
+            } == {'original', 'reference', 'filter', 'tune'}
+    for target, _ in measured:
+        assert target.checkpoint.is_file()
+        if target.method == 'tune':
+            last = dict(single=1, continual=2)[target.setting]
+            assert target.checkpoint.parent.name == f'request_{last:02d}'
+            assert f'seed_{target.seed}' in str(target.checkpoint)
+    assert (tmp_path / 'started').read_text().count('pretrain') == 2 * 2
+    assert '## single, full' in text and 'Never saw them' in text
+    assert run(config, compared, tmp_path) == text
+    assert len(measured) == len(asked)
+
+
+def test_reference_never_sees_the_classes(tmp_path, compared, config):
+    wanted = [['star', 'ring'], ['star', 'ring', 'heart']]
+    jobs = Recovery(config, compared).jobs[::2]
+    for job, names in zip(jobs, wanted):
+        data = job.config.train_dataloader.dataset
+        assert data.type == 'gslora_mm.WithoutClasses'
+        assert data.classes == names
+        assert data.dataset.type == 'gslora_mm.ShapesFolder'
+
+
+def test_table_against_plain_python(tmp_path, compared, measured, config):
+    run(config, compared, tmp_path)
+    frame = pd.read_csv(compared / 'recover/recover.csv')
+    assert len(frame) == len(measured) * len(STEPS)
+    table = pd.DataFrame(
+        json.loads((compared / 'recover/recover.json').read_text()))
+    row = table[(table['setting'] == 'single') & (table['variant'] == 'full')
+                & (table['method'] == 'reference')].iloc[0]
+    # Two classes; twenty steps of .01 and of .02.
+    assert row['f_start_mean'] == pytest.approx(.32)
+    assert row['f_mean'] == pytest.approx(.32 + .3)
+    assert row['f_std'] == pytest.approx(.2 / np.sqrt(2))
+    assert row['share_mean'] == pytest.approx(100 * .62 / .92)
+    # 90 % of .92 are .828: never with one of the seeds.
+    assert np.isnan(row['back_mean'])
+    row = table[(table['setting'] == 'single') & (table['variant'] == 'full')
+                & (table['method'] == 'original')].iloc[0]
+    assert row['back_mean'] == 0 and row['n'] == 2
+    for name in ('recover.png', 'recover.pdf'):
+        assert (compared / 'recover' / name).stat().st_size > 5000
+
+
+def test_comparison_shows_it(tmp_path, compared, measured, config):
+    run(config, compared, tmp_path)
+    text = Comparison(tmp_path / 'methods.py', compared).tabulate()
+    assert 'full recovered' in text and 'few recovered' in text
+    table = pd.read_csv(compared / 'compare.csv')
+    found = table[table['recovered_full_mean'].notna()]
+    assert set(found['method']) == {'filter', 'tune'}
+    single = found[found['setting'] == 'single']
+    np.testing.assert_allclose(single['recovered_full_mean'], .02 + .3)
+
+
+def test_failure_is_told_last(tmp_path, compared, measured):
+    (tmp_path / 'mine_1.pth').touch()
+    config = write(
+        tmp_path / 'recover.py',
+        models=dict(broken=str(tmp_path / 'mine_{seed}.pth')),
+        settings=['single'])
+    with pytest.raises(ForgetError, match='no head at all'):
+        run(config, compared, tmp_path)
+    text = (compared / 'recover/recover.md').read_text()
+    # The first seed has no file.
+    assert 'Not measured, 4: ' in text and 'broken seed 0 full' in text
+    assert len(measured) == 4 * 2 * 2 + 2
+
+
+def test_tool(tmp_path, compared, measured, config, capsys):
+    assert 'holds no curve' in error_of('recover', config, '--work-dir',
+                                        compared, '--table-only')
+    run(config, compared, tmp_path)
+    assert call('recover', config, '--work-dir', compared,
+                '--table-only') is None
+    assert 'recover.csv' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('content, message', [
+    (dict(steps=[5]), 'recovery.steps'),
+    (dict(variants={'x': dict(shots=1, images=2)}), 'keep one'),
+    (dict(variants={'x': dict(fresh=1)}), 'True or False'),
+    (dict(variants={'x': dict(shot=1)}), "did you mean 'shots'"),
+    (dict(methods=['filtr']), "did you mean 'filter'"),
+    (dict(reference=dict(config='none.py')), 'no such file'),
+    (dict(lr=-1.), 'recovery.lr'),
+    (dict(step=[0, 1]), "did you mean 'steps'"),
+])  # yapf: disable
+def test_bad_config_is_one_line(tmp_path, compared, content, message):
+    config = write(tmp_path / 'recover.py', **content)
+    with pytest.raises(ForgetError, match=message) as error:
+        Recovery(config, compared)
+    assert '\n' not in str(error.value)

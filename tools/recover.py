@@ -1,0 +1,50 @@
+"""Bring forgotten classes back by their last layer, and measure it.
+
+    python tools/recover.py configs/compare/recover_vit_shapes.py
+"""
+import argparse
+from pathlib import Path
+
+from gslora_mm.utils.tool import quiet_libraries, run_tool
+
+quiet_libraries()
+
+
+def parse_args():
+    """Arguments of the tool."""
+    parser = argparse.ArgumentParser(
+        description='Retrain the head of models that forgot; started again, '
+        'it goes on where it was. Run the comparison that it names first.')
+    parser.add_argument('config', help='config file with a recovery section')
+    parser.add_argument(
+        '--work-dir',
+        help='folder of the comparison; default work_dirs/compare/<config>')
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, help='default from the config')
+    parser.add_argument(
+        '--methods', nargs='+', help='these only, by name of their file')
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=1,
+        help='trainings of the reference at a time; default 1')
+    parser.add_argument(
+        '--table-only',
+        action='store_true',
+        help='table and figure of what is measured; nothing is run')
+    return parser.parse_args()
+
+
+def main():
+    """Measure what is not measured, tabulate, print."""
+    args = parse_args()
+    from gslora_mm.engine.recovery import Recovery
+    recovery = Recovery(args.config, args.work_dir, args.seeds, args.methods)
+    print(recovery.tabulate() if args.table_only else recovery.
+          run(Path(__file__).parent, args.jobs))
+    print('recover.csv, recover.json, recover.md, recover.png, recover.pdf: '
+          f'{recovery.work_dir}')
+
+
+if __name__ == '__main__':
+    run_tool(main)
