@@ -1,4 +1,5 @@
-# What comes back of forgotten classes, the detector of the demo; after ./ddetr_shapes.py:
+# What comes back of forgotten classes, the detector of the demo; run
+# ./ddetr_shapes.py first.
 #
 #   python tools/recover.py configs/compare/recover_ddetr_shapes.py
 _base_ = '../_base_/recovery.py'

@@ -1,6 +1,8 @@
-# What comes back of forgotten classes, people in folders; after ./vit_faces.py:
+# What comes back of forgotten classes, people in folders; run
+# ./vit_faces.py first.
 #
-#   DATA_ROOT=FOLDER python tools/recover.py configs/compare/recover_vit_faces.py
+#   DATA_ROOT=FOLDER python tools/recover.py \
+#       configs/compare/recover_vit_faces.py
 _base_ = '../_base_/recovery.py'
 comparison = './vit_faces.py'
 recovery = dict(

@@ -1,4 +1,5 @@
-# What comes back of forgotten classes, the classifier of the demo; after ./vit_shapes.py:
+# What comes back of forgotten classes, the classifier of the demo; run
+# ./vit_shapes.py first.
 #
 #   python tools/recover.py configs/compare/recover_vit_shapes.py
 _base_ = '../_base_/recovery.py'

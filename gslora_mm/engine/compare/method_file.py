@@ -9,7 +9,8 @@ from ..study.axes import read_axis, read_options
 from ..study.config import read_plain
 from ..tasks import task_of
 
-_KEYS = ('title', 'method', 'train', 'model', 'options', 'search')
+_KEYS = ('title', 'method', 'train', 'model', 'options', 'search',
+         'custom_imports')
 _NO_LORA = ('forget.lora', 'forget.group', 'forget.ema')
 
 
@@ -42,6 +43,7 @@ def read_method(path, base, comparison=None):
         train = 'all'                  # as forget.train; default LoRA
         model = dict(aux_loss=True)    # as forget.model
         options = {'train_cfg.max_epochs': 6}
+        custom_imports = dict(imports=['my_module'])  # beside the base's
         search = dict(                 # axes as those of a study
             lr=dict(option='optim_wrapper.optimizer.lr', values=[...]))
         # The same keys, for one task or for one comparison by its name.
@@ -62,32 +64,34 @@ def read_method(path, base, comparison=None):
     """
     path = Path(path)
     content, where = read_plain(path, 'method'), f'method {path}'
-    others = content.pop('per_task', {})
-    refuse_unknown(where, content, _KEYS)
-    for key in (type(task_of(base)).__name__.lower(), comparison):
-        changes = others.get(key, {}) if isinstance(others, dict) else None
-        if not isinstance(changes, dict):
-            raise ForgetError(f'per_task of {where} must be a dict of dicts, '
-                              "e.g. dict(detection=dict(train='all'))")
-        refuse_unknown(f'per_task.{key} of {where}', changes, _KEYS[1:])
-        content = _merged(content, changes)
+    task = type(task_of(base)).__name__.lower()
+    content = _for_task(content, (task, comparison), where)
     if not isinstance(content.get('title'), str):
         raise ForgetError(f'{where} has no title; give what tables shall '
                           "call it, e.g. title='EWC'")
     options = {**_options(content, base, where),
                **read_options(content.get('options', {}),
                               f'options of {where}')}  # yapf: disable
-    axes = content.get('search', {})
-    if not isinstance(axes, dict):
-        raise ForgetError(f'search of {where} must be a dict of axes, as '
-                          "dict(lr=dict(option='optim_wrapper.optimizer.lr',"
-                          ' values=[1e-4, 1e-3]))')
-    search = [
-        read_axis(str(name), axis, path.parent) for name, axis in axes.items()
-        if axis is not None
-    ]
-    _check_axes(search, where)
+    mine = (content.get('custom_imports') or {}).get('imports', [])
+    if mine:
+        known = (base.get('custom_imports') or {}).get('imports', [])
+        options['custom_imports.imports'] = [*known, *mine]
+    search = _read_search(content.get('search', {}), path.parent, where)
     return MethodFile(path.stem, content['title'], options, search)
+
+
+def _for_task(content, names, where):
+    """The content with the changes that it has under some names."""
+    others = content.pop('per_task', {})
+    refuse_unknown(where, content, _KEYS)
+    for name in names:
+        changes = others.get(name, {}) if isinstance(others, dict) else None
+        if not isinstance(changes, dict):
+            raise ForgetError(f'per_task of {where} must be a dict of dicts, '
+                              "e.g. dict(detection=dict(train='all'))")
+        refuse_unknown(f'per_task.{name} of {where}', changes, _KEYS[1:])
+        content = _merged(content, changes)
+    return content
 
 
 def _merged(content, changes):
@@ -127,8 +131,16 @@ def _whole(value, old):
     return dict(value, _delete_=True) if isinstance(old, dict) else value
 
 
-def _check_axes(search, where):
+def _read_search(axes, folder, where):
     """Axes of a search change options alone, each its own."""
+    if not isinstance(axes, dict):
+        raise ForgetError(f'search of {where} must be a dict of axes, as '
+                          "dict(lr=dict(option='optim_wrapper.optimizer.lr',"
+                          ' values=[1e-4, 1e-3]))')
+    search = [
+        read_axis(str(name), axis, folder) for name, axis in axes.items()
+        if axis is not None
+    ]
     owner = {}
     for axis in search:
         if axis.prepare or axis.files:
@@ -138,3 +150,4 @@ def _check_axes(search, where):
             if owner.setdefault(key, axis.name) != axis.name:
                 raise ForgetError(f'axes {owner[key]!r} and {axis.name!r} of '
                                   f'the search of {where} both set {key}')
+    return search
