@@ -77,8 +77,8 @@ def summarise_curves(frame):
         order of the curves, with ``n`` seeds and, as ``{name}_mean`` and
         ``{name}_std``: ``f_start``, ``r_start`` before, ``f``, ``r`` after
         the last step; ``share``, 100 f over that of the original model
-        before its first step; and ``back``, the first step at which f is 90
-        % of that, NaN unless every seed got there.
+        before its first step; and ``back``, the first step after which f is
+        90 % of that, NaN unless every seed got there.
     """
     first = frame[(frame['step'] == 0) & (frame['method'] == ORIGINAL)]
     known = first.groupby(['setting', 'protocol'])['f'].mean()
@@ -88,7 +88,8 @@ def summarise_curves(frame):
         rows = rows.sort_values('step')
         start, end = rows.iloc[0], rows.iloc[-1]
         aim = known.get((line['setting'], line['protocol']), float('nan'))
-        there = rows['step'][rows['f'] >= _BACK * aim]
+        # At step 0 it is the model as it was left.
+        there = rows['step'][(rows['step'] > 0) & (rows['f'] >= _BACK * aim)]
         lines.append(
             dict(
                 line,
