@@ -1,6 +1,9 @@
 # What recoveries have in common.
 recovery = dict(
-    methods=['gs_lora', 'gs_lora_pp', 'output_filter', 'row_reset'],
+    methods=[
+        'gs_lora', 'gs_lora_pp', 'output_filter', 'row_reset', 'delete',
+        'scrub'
+    ],
     settings=['single'],
     variants={
         # All training images; four of each forgotten class; five, and no
