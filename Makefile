@@ -47,11 +47,12 @@ demo: env
 	@echo
 	@grep -v '^```' $(DEMO_VIT)/summary.md
 
-test: env
-	$(PY) -m pytest -q tests
-
-test-all: env
-	$(PY) -m pytest -q tests -m ''
+# A process for each core, with one thread; a file stays in one process. An
+# environment without pytest-xdist runs them one after another.
+test test-all: env
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest -q tests \
+		$$($(PY) -c 'import xdist' 2>/dev/null && \
+			echo '-n auto --dist loadfile') $(if $(filter test-all,$@),-m '')
 
 bench: env
 	$(PY) benchmarks/run.py
