@@ -1,7 +1,15 @@
 """What tests change in the process that they share."""
+import os
+
 import pytest
-import torch
 from mmengine.registry import DefaultScope
+
+from gslora_mm.models.cpu_deformable_attention import use_mmcv_attention
+from gslora_mm.utils.cpu_matmul import SWITCH
+
+# Runs are compared that were made in this process and by tools in processes of
+# their own, to the last bit: all have torch's products of matrices.
+os.environ.setdefault(SWITCH, 'torch')
 
 _BEFORE = dict(DefaultScope._instance_dict)
 
@@ -19,12 +27,7 @@ def _default_scope():
 
 
 @pytest.fixture(scope='module', autouse=True)
-def _matrix_products():
-    """Tools choose who multiplies matrices for the rest of their process."""
-    setting = getattr(torch.backends.mkldnn, 'matmul', None)
-    before = getattr(setting, 'fp32_precision', None)
-    flash = torch.backends.cuda.flash_sdp_enabled()
+def _kernels():
+    """Tools choose kernels for the rest of their process."""
     yield
-    torch.backends.cuda.enable_flash_sdp(flash)
-    if before is not None:
-        setting.fp32_precision = before
+    use_mmcv_attention()

@@ -1,4 +1,4 @@
-"""The tools compute deformable attention the fast way."""
+"""The tools compute attention and products of matrices the fast way."""
 from unittest import mock
 
 import pytest
@@ -65,8 +65,40 @@ def test_unknown_choice(config, tmp_path, monkeypatch):
                        "to mmcv for mmcv's own attention, or leave it unset")
 
 
-def test_matrix_products(config, tmp_path, monkeypatch):
-    """The tools choose who multiplies matrices before they start."""
+@pytest.fixture
+def products():
+    """Who multiplies matrices, as it was before."""
+    setting = torch.backends.mkldnn.matmul
+    before = setting.fp32_precision
+    flash = torch.backends.cuda.flash_sdp_enabled()
+    yield lambda: setting.fp32_precision
+    setting.fp32_precision = before
+    torch.backends.cuda.enable_flash_sdp(flash)
+
+
+@pytest.mark.skipif(
+    not hasattr(
+        getattr(torch.backends.mkldnn, 'matmul', None), 'fp32_precision'),
+    reason='this torch cannot be told who multiplies')
+def test_matrix_products(config, products, tmp_path, monkeypatch):
+    """oneDNN trains as torch does, but for rounding."""
+    options = 'forget.requests=[[circle]]', 'train_cfg.max_epochs=1'
+    merged = {}
+    for name in ('torch', 'auto'):
+        monkeypatch.setenv('GSLORA_CPU_MATMUL', name)
+        assert call('train', config, '--work-dir', tmp_path / name,
+                    '--cfg-options', *options) is None
+        merged[name] = torch.load(tmp_path / name /
+                                  'request_01/merged.pth')['state_dict']
+    # Where it stays exact it is in use, and without flash attention.
+    assert (products() == 'bf16') is not \
+        torch.backends.cuda.flash_sdp_enabled()
+    for key, value in merged['torch'].items():
+        torch.testing.assert_close(
+            merged['auto'][key], value, rtol=1e-3, atol=1e-3)
+
+
+def test_unknown_products(config, tmp_path, monkeypatch):
     monkeypatch.setenv('GSLORA_CPU_MATMUL', 'mkl')
     message = call('train', config, '--work-dir', tmp_path / 'run')
     assert message == ('error: GSLORA_CPU_MATMUL=mkl is unknown; set it to '
