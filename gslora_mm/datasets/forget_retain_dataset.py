@@ -111,21 +111,26 @@ class ForgetRetainDataset(Dataset):
         """Load the annotations and choose the images, once."""
         if self._fully_initialized:
             return
-        full_init_checked(self.inner)
-        classes = self.metainfo['classes']
-        hidden = self.settings.get('hidden', [])
-        candidates, img_ids, paths = find_candidates(
-            self.inner, self._labels, self.settings['count_crowd'],
-            frozenset(map(classes.index, hidden)))
-        self.missing_classes = missing_classes(self.inner, self._labels,
-                                               candidates, hidden)
+        candidates, img_ids, paths = self._find_candidates()
         self._positions = shared_subsets(
-            lambda: choose_subsets(candidates, self.settings, classes),
-            self.subset_file, self.settings, candidates,
+            lambda: choose_subsets(candidates, self.settings, self.metainfo[
+                'classes']), self.subset_file, self.settings, candidates,
             *name_images(self.inner, img_ids, paths))
         chosen = set().union(*self._positions.values())
         check_on_disk(self.inner, [paths[i] for i in sorted(chosen)])
         self._fully_initialized = True
+
+    def _find_candidates(self):
+        """Load the annotations; images by stream, with ids and files."""
+        full_init_checked(self.inner)
+        classes = self.metainfo['classes']
+        hidden = self.settings.get('hidden', [])
+        found = find_candidates(self.inner, self._labels,
+                                self.settings['count_crowd'],
+                                frozenset(map(classes.index, hidden)))
+        self.missing_classes = missing_classes(self.inner, self._labels,
+                                               found[0], hidden)
+        return found
 
     def __len__(self):
         """int: Images in both streams together."""

@@ -3,8 +3,7 @@ import numpy as np
 
 from ..registry import DATASETS
 from ..utils.errors import ForgetError
-from .candidates import find_candidates, missing_classes
-from .data_checks import check_on_disk, full_init_checked, source_of
+from .data_checks import check_on_disk, source_of
 from .forget_retain_dataset import ForgetRetainDataset
 from .subsets import few_shot_subset
 
@@ -31,14 +30,7 @@ class RelearnDataset(ForgetRetainDataset):
         """Load the annotations and choose the images, once."""
         if self._fully_initialized:
             return
-        full_init_checked(self.inner)
-        classes = self.metainfo['classes']
-        hidden = self.settings.get('hidden', [])
-        candidates, _, paths = find_candidates(
-            self.inner, self._labels, self.settings['count_crowd'],
-            frozenset(map(classes.index, hidden)))
-        self.missing_classes = missing_classes(self.inner, self._labels,
-                                               candidates, hidden)
+        candidates, _, paths = self._find_candidates()
         chosen = self._choose(candidates['forget'], candidates['retain'])
         self._positions = dict(forget=[], retain=chosen)
         everything = self._labels['forget'] | self._labels['retain']

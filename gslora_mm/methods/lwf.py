@@ -1,12 +1,13 @@
 """Learning without forgetting, turned to forgetting."""
 from ..registry import METHODS
 from ..utils import ForgetError
-from .base import ForgettingMethod, check_numbers
+from .base import check_numbers
 from .distances import distillation
+from .random_labels import RandomLabels
 
 
 @METHODS.register_module()
-class LwF(ForgettingMethod):
+class LwF(RandomLabels):
     r"""Wrong labels for what goes, distillation for what stays.
 
     .. math::
@@ -32,28 +33,26 @@ class LwF(ForgettingMethod):
         ForgetError: If an argument is out of range.
     """
 
-    relabels = True
     needs_outputs = True
     needs_teacher = ('retain', )
 
     def __init__(self, distill=0.5, retain=10., temperature=2.):
+        super().__init__(retain)
         check_numbers(
             type(self).__name__,
-            dict(distill=distill, retain=retain, temperature=temperature))
+            dict(distill=distill, temperature=temperature))
         if not temperature:
             raise ForgetError('temperature of LwF must be above 0')
-        self.distill, self.retain = distill, retain
-        self.temperature = temperature
+        self.distill, self.temperature = distill, temperature
+
+    def phase(self, epoch):
+        """See :meth:`ForgettingMethod.phase`."""
+        return 'forget', 'retain'
 
     def losses(self, forget, retain, groups):
         """See :meth:`ForgettingMethod.losses`."""
-        terms = {}
-        if forget is not None:
-            terms['loss_relabelled'] = forget.total()
-            terms.update(forget.logged('forget'))
+        terms = super().losses(forget, retain, groups)
         if retain is not None:
-            terms['loss_retain'] = self.retain * retain.total()
             terms['loss_distill'] = self.distill * distillation(
                 retain.student, retain.teacher, self.temperature)
-            terms.update(retain.logged('retain'))
         return terms

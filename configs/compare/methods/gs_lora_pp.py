@@ -19,13 +19,4 @@ per_task = dict(
             'forget.method.prototype_bound': 1.,
             'forget.method.prototype_retain': 5.,
             'forget.prototypes': dict(source='mean'),
-        }),
-    vit_faces=dict(
-        options={
-            'forget.method.prototype_bound': None,
-            'forget.method.prototype_retain': .01,
-        },
-        search=dict(
-            prototype_forget=dict(
-                option='forget.method.prototype_forget',
-                values=[.003, .01, .03]))))
+        }))
