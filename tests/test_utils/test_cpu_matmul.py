@@ -73,7 +73,11 @@ def test_switch(monkeypatch):
     assert use_onednn_matmul() is False
     assert matmul.fp32_precision == 'ieee'
     monkeypatch.setenv(SWITCH, 'auto')
+    matmul.fp32_precision = 'bf16'
+    exact = is_exact()
+    matmul.fp32_precision = 'ieee'
     used = use_onednn_matmul()
+    assert used is (exact and torch.backends.mkldnn.is_available())
     assert matmul.fp32_precision == ('bf16' if used else 'ieee')
     assert torch.backends.cuda.flash_sdp_enabled() is not used
     monkeypatch.setenv(SWITCH, 'mkl')
