@@ -30,5 +30,5 @@ comparison = dict(
         )
     ],
     seeds=[0, 1, 2],
-    # Of every method twelve runs, on the first two requests.
-    search=dict(budget=12, seed=100))
+    # Of every method six runs, on the first request.
+    search=dict(budget=6, seed=100))

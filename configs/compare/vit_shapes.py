@@ -10,10 +10,7 @@ comparison = dict(
     search=dict(
         # Other images of the same generator.
         options={
-            'forget.requests': [['star', 'ring', 'heart'],
-                                ['square', 'arrow', 'ellipse']],
-            'val_dataloader.dataset.data_root':
-            'data/shapes_cls_search/',
-            'val_dataloader.dataset.recipe':
-            dict(seed=1, num_train=0),
+            'forget.requests': [['star', 'ring', 'heart']],
+            'val_dataloader.dataset.data_root': 'data/shapes_cls_search/',
+            'val_dataloader.dataset.recipe': dict(seed=1, num_train=0),
         }))

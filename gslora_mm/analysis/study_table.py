@@ -16,8 +16,8 @@ def collect(runs):
     """Results of finished runs, one line per run, request and protocol.
 
     Args:
-        runs (list): Objects with ``cell.values`` (dict[str, str]), ``seed``
-            and ``folder``.
+        runs (list): Objects with ``cell.values`` (dict[str, str]), ``seed``,
+            ``folder`` and ``requests``, how many count.
 
     Returns:
         DataFrame: ``cell`` (tuple of the values), ``seed``, ``request``
@@ -32,7 +32,7 @@ def collect(runs):
     """
     lines = []
     for run in runs:
-        rows = read_requests(run.folder)
+        rows = read_requests(run.folder)[:run.requests]
         for row in rows:
             cost = _cost(row, run.folder / f'request_{row["request"]:02d}')
             about = dict(

@@ -64,6 +64,9 @@ for index in range(1, len(forget['requests']) + 1):
                 stored_bytes=500)).items():
         (out / f'{name}.json').write_text(json.dumps(content))
     rows.append(row)
+    if what == os.environ.get('DIVERGE_LATE'):
+        (folder / 'diverged.json').write_text('{"error": "far away"}')
+        sys.exit('error: far away')
 (folder / 'run.json').write_text(json.dumps(dict(base_fingerprint='one')))
 (folder / 'summary.json').write_text(json.dumps(dict(requests=rows)))
 '''
@@ -88,7 +91,7 @@ def write_comparison(path, methods=METHODS, search=None, **content):
             methods=[f'methods/{name}.py' for name in methods],
             seeds=[0, 1],
             settings=dict(
-                single={'forget.requests': REQUESTS[:1]},
+                single={'forget.requests': REQUESTS[1:]},
                 continual={'forget.requests': REQUESTS}),
             search=dict(
                 options={

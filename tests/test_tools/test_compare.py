@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from compare_toys import METHODS, write_comparison, write_tools
+from compare_toys import METHODS, REQUESTS, write_comparison, write_tools
 from tool_calls import REPO, call, error_of
 
 from gslora_mm.engine.compare import Comparison
@@ -164,6 +164,58 @@ def test_some_methods_some_settings(tmp_path, tools, config):
     assert list(single['n']) == [3]
     with pytest.raises(ForgetError, match="did you mean 'filter'"):
         Comparison(config, out, methods=['fitler'])
+
+
+BEGINS = dict(
+    single={'forget.requests': REQUESTS[:1]},
+    continual={'forget.requests': REQUESTS})
+
+
+def test_setting_that_begins_another_is_not_run(tmp_path, tools):
+    """Its rows are those that a run of its own would have given."""
+    config = write_comparison(tmp_path / 'methods.py', settings=BEGINS)
+    out, alone = tmp_path / 'out', tmp_path / 'alone'
+    Comparison(config, alone, settings=['single']).run(tools)
+    assert {line.split()[2] for line in runs_of(tmp_path)} == {'1'}
+    # What was run by itself counts, and is not run again.
+    Comparison(config, alone).run(tools)
+    (tmp_path / 'started').unlink()
+    Comparison(config, out).run(tools)
+    assert {line.split()[2] for line in runs_of(tmp_path)} == {'2'}
+    assert len(runs_of(tmp_path)) == 6
+    tables = [pd.read_csv(folder / 'compare.csv') for folder in (out, alone)]
+    pd.testing.assert_frame_equal(*tables)
+    assert len(list(out.glob('cells/*'))) == 3
+    assert len(list(alone.glob('cells/*'))) == 6
+
+
+def test_setting_that_only_looks_alike_is_run(tmp_path, tools):
+    config = write_comparison(
+        tmp_path / 'methods.py',
+        settings=dict(
+            BEGINS, few={
+                **BEGINS['single'], 'forget.data.shots': 4
+            }))
+    Comparison(config, tmp_path / 'out').run(tools)
+    assert [line.split()[2] for line in runs_of(tmp_path)].count('1') == 6
+
+
+def test_divergence_after_the_end_of_a_setting_is_not_its_own(
+        tmp_path, tools, monkeypatch):
+    config = write_comparison(tmp_path / 'methods.py', settings=BEGINS)
+    monkeypatch.setenv('DIVERGE_LATE', 'FineTune run 2 0.2 1')
+    with pytest.raises(ForgetError, match='far away'):
+        Comparison(config, tmp_path / 'out').run(tools)
+    table = pd.read_csv(tmp_path / 'out/compare.csv')
+    rows = table[(table['method'] == 'tune')
+                 & table['request'].isin(['mean', '1'])]
+    rows = rows.drop_duplicates('setting').set_index('setting')
+    assert rows['diverged'].to_dict() == dict(single=0, continual=1)
+    assert rows['n'].to_dict() == dict(single=2, continual=1)
+
+
+def runs_of(tmp_path):
+    return [line for line in started(tmp_path) if ' trial ' not in line]
 
 
 def test_killed_comparison_goes_on(tmp_path, tools, config):

@@ -11,6 +11,7 @@ from ..study.grid import Grid
 from ..study.plan import check_bases, check_cell, plan_runs
 from ..study.queue import failures, run_jobs
 from .config import read_comparison
+from .first_requests import share_runs, whole_run
 from .search import Search
 
 _LOCK = '.lock'
@@ -23,7 +24,8 @@ class Comparison:
     Every run is one of ``tools/train.py`` in its own folder: the trials of
     the search in ``search/<method>/``, the results in ``cells/``. What is
     finished is never run again; what was interrupted goes on. Training that
-    diverges is a result, too.
+    diverges is a result, too. A setting whose requests are the first of
+    another one's is read from the runs of that.
 
     Args:
         config (str): The config of the comparison.
@@ -76,7 +78,9 @@ class Comparison:
         self.runs = []
         if self.grid:
             bases = {self.settings.base: self.settings.base_config}
-            self.runs = plan_runs(self.grid, self.work_dir, bases=bases)
+            self.runs = share_runs(
+                plan_runs(self.grid, self.work_dir, bases=bases), SETTING,
+                self.wanted_settings)
 
     def _grid(self, tuned):
         """Settings times some methods, with values for what is tuned."""
@@ -142,6 +146,8 @@ class Comparison:
         Returns:
             dict[str, str]: Why some failed for other reasons than themselves.
         """
+        # Those that are part of another run come with it.
+        runs = list({str(r.folder): r for r in map(whole_run, runs)}.values())
         todo = [run for run in runs if not run.is_settled()]
         print(
             f'{len(runs) - len(todo)} of {len(runs)} {what} are done',
