@@ -4,6 +4,7 @@ from mmengine.dist import get_world_size
 
 from ..utils import ForgetError
 from .halves import HalvesMixin
+from .painted_images import painted_places
 from .questions import QuestionsMixin
 from .stream_loss import STREAMS
 from .teacher import TeacherMixin
@@ -42,6 +43,12 @@ class ForgettingMixin(TrainingMixin, QuestionsMixin, HalvesMixin,
             terms = self._separate_terms(inputs, data_samples, index)
         if self.method.needs_teacher:
             self._ask_teacher(inputs, data_samples, index, terms)
+        if self.method.needs_painting:
+            for stream in STREAMS:
+                if terms[stream] is not None:
+                    chosen = [data_samples[i] for i in index[stream]]
+                    terms[stream].painted, terms[
+                        stream].extents = painted_places(chosen, inputs)
         if self.method.needs_images:
             for stream in STREAMS:
                 if terms[stream] is not None:
@@ -50,6 +57,7 @@ class ForgettingMixin(TrainingMixin, QuestionsMixin, HalvesMixin,
                     ])
         losses = self.method.losses(terms['forget'], terms['retain'],
                                     self.groups)
+        losses.update(self.cache_log(inputs))
         return self._with_gradient(losses)
 
     def _with_gradient(self, losses):
