@@ -97,7 +97,9 @@ class Painter:
             ForgetError: If OpenCV cannot paint such an image.
         """
         regions = self.regions(boxes, image.shape)
-        pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+        pixels = image
+        if image.dtype != np.uint8:
+            pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
         if pixels.ndim != 2 and pixels.shape[-1] not in (1, 3):
             raise ForgetError(
                 f'images of {pixels.shape[-1]} channels cannot be painted; '
