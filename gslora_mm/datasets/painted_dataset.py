@@ -111,8 +111,9 @@ class PaintedDataset(ForgetRetainDataset):
     def _joined(self, data, painted):
         """The sample, with the second image."""
         sample, boxes = data['data_samples'], None
-        ours, theirs = (d['data_samples'].get('ignored_instances')
-                        for d in (data, painted))
+        ours, theirs = (
+            d['data_samples'].get('ignored_instances')
+            for d in (data, painted))
         if ours is not None and 'labels' in ours:
             gone = torch.tensor([int(c) in self._gone for c in ours.labels],
                                 dtype=torch.bool)

@@ -70,10 +70,9 @@ class Painter:
         for x1, y1, x2, y2 in boxes:
             dx = self.margin + self.margin_ratio * (x2 - x1)
             dy = self.margin + self.margin_ratio * (y2 - y1)
-            region = (max(0, math.floor(x1 - dx)), max(0,
-                                                       math.floor(y1 - dy)),
-                      min(width, math.ceil(x2 + dx)),
-                      min(height, math.ceil(y2 + dy)))
+            region = (max(0, math.floor(x1 - dx)), max(0, math.floor(y1 - dy)),
+                      min(width,
+                          math.ceil(x2 + dx)), min(height, math.ceil(y2 + dy)))
             if region[0] < region[2] and region[1] < region[3]:
                 found.append(region)
         return found

@@ -37,8 +37,8 @@ def fill_mean(image, mask, regions, radius=None, **_):
     """The mean colour of a ring around each region."""
     filled, width = image.copy(), math.ceil(radius or 3)
     for x1, y1, x2, y2 in regions:
-        around = (slice(max(0, y1 - width), y2 + width),
-                  slice(max(0, x1 - width), x2 + width))
+        around = (slice(max(0, y1 - width),
+                        y2 + width), slice(max(0, x1 - width), x2 + width))
         known = mask[around] == 0
         pixels = image[around][known] if known.any() else image[mask == 0]
         filled[y1:y2, x1:x2] = pixels.mean(0).round()

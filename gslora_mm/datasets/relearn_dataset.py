@@ -19,16 +19,12 @@ class RelearnDataset(ForgetRetainDataset):
 
     Args:
         shots (int, optional): Images of each forgotten class; default all.
-        **kwargs: ``dataset``, ``forget``, ``retain``, ``hidden``, ``seed``,
-            ``variants`` of :class:`ForgetRetainDataset`; its other arguments
-            and those of :class:`PaintedDataset` have no effect.
+        **kwargs: ``dataset``, ``forget``, ``retain``, ``hidden``, ``seed`` of
+            :class:`ForgetRetainDataset`; its other arguments have no effect.
 
     Raises:
         ForgetError: As there; or if no image is without forgotten classes.
     """
-
-    def __init__(self, *args, painting=None, forgotten=(), **kwargs):
-        super().__init__(*args, **kwargs)
 
     def full_init(self):
         """Load the annotations and choose the images, once."""

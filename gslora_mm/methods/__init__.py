@@ -27,10 +27,10 @@ from .scrub import SCRUB
 from .springs import Springs
 
 __all__ = [
-    'CounterfactualTeacher', 'DELETE', 'DER', 'DISTANCES', 'EWC', 'FDR', 'FineTune', 'ForgettingMethod',
-    'GSLoRA', 'GSLoRAPlusPlus', 'GroupSparsity', 'GradientAscent', 'HeadDistillation', 'L2',
-    'LIRF', 'LwF', 'MAS', 'OutputFilter', 'Prototypes', 'RandomLabels',
-    'Retrain', 'RowReset', 'SCRUB', 'SalUn', 'Springs', 'distance',
-    'distillation', 'load_prototypes', 'masked_distillation', 'other_labels',
-    'square_distance'
+    'CounterfactualTeacher', 'DELETE', 'DER', 'DISTANCES', 'EWC', 'FDR',
+    'FineTune', 'ForgettingMethod', 'GSLoRA', 'GSLoRAPlusPlus',
+    'GroupSparsity', 'GradientAscent', 'HeadDistillation', 'L2', 'LIRF', 'LwF',
+    'MAS', 'OutputFilter', 'Prototypes', 'RandomLabels', 'Retrain', 'RowReset',
+    'SCRUB', 'SalUn', 'Springs', 'distance', 'distillation', 'load_prototypes',
+    'masked_distillation', 'other_labels', 'square_distance'
 ]

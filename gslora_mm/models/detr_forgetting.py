@@ -35,10 +35,10 @@ class DetrForgettingMixin(ForgettingMixin):
 
         Returns:
             dict: ``scores`` (L, B, Q, C) and ``boxes`` (L, B, Q, 4) of the
-            supervised decoder layers, ``queries`` (B, Q, D) of the last one
-            and ``layers`` (B, L, Q, D) of all where the method needs it,
-            ``grids``, sizes of the maps of features, and what else the detector gives its loss (encoder proposals,
-            denoising queries).
+            supervised decoder layers, ``queries`` (B, Q, D) of the last
+            one and ``layers`` (B, L, Q, D) of all where the method needs
+            it, ``grids``, sizes of the maps of features, and what else the
+            detector gives its loss (encoder proposals, denoising queries).
         """
         features = self.extract_feat(inputs)
         # Encoder proposals and denoising queries are made for auxiliary

@@ -57,8 +57,9 @@ def painted_places(samples, inputs):
     height, width = inputs.shape[-2:]
     scale = inputs.new_tensor([width, height])
     boxes = [
-        s.painted_boxes.to(inputs) / scale.repeat(2)
-        if 'painted_boxes' in s else inputs.new_zeros(0, 4) for s in samples
+        s.painted_boxes.to(inputs) /
+        scale.repeat(2) if 'painted_boxes' in s else inputs.new_zeros(0, 4)
+        for s in samples
     ]
     extents = torch.tensor([s.img_shape[1::-1] for s in samples])
     return boxes, extents.to(inputs) / scale

@@ -52,9 +52,8 @@ def boxes_of(root, dataset, idx, classes):
     content = json.loads((root / 'ann.json').read_text())
     names = {c['id']: c['name'] for c in content['categories']}
     found = [
-        a['bbox'] for a in content['annotations']
-        if a['image_id'] == info['img_id']
-        and names[a['category_id']] in classes
+        a['bbox'] for a in content['annotations'] if
+        a['image_id'] == info['img_id'] and names[a['category_id']] in classes
     ]
     return [[x, y, x + w, y + h] for x, y, w, h in found]
 

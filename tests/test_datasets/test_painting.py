@@ -106,12 +106,12 @@ def test_another_image_where_this_one_is_full():
         asked.append(share)
         return flat(90), [(0, 0, 4, 4)]
 
-    found = Painter('paste', 0.)(
-        flat(50, box), [box], 1, [(0, 0, 40, 40)], donors)
+    found = Painter('paste', 0.)(flat(50, box), [box], 1, [(0, 0, 40, 40)],
+                                 donors)
     assert (found[5:15, 5:15] == 90).all() and 0 <= asked[0] < 1
     # It fades in over the margin alone.
-    found = Painter('paste', 3.)(
-        flat(50, box), [box], 1, [(0, 0, 40, 40)], donors)
+    found = Painter('paste', 3.)(flat(50, box), [box], 1, [(0, 0, 40, 40)],
+                                 donors)
     assert (found[5:15, 5:15] == 90).all()
     assert found[9, 2:5, 0].tolist() == [60, 70, 80]
 

@@ -73,8 +73,8 @@ def test_sum_of_weighted_terms():
     for name, weight in weights.items():
         torch.testing.assert_close(
             found[f'loss_{name}'],
-            weight * (1.5 * by_stream['forget'][name] +
-                      .7 * by_stream['retain'][name]))
+            weight *
+            (1.5 * by_stream['forget'][name] + .7 * by_stream['retain'][name]))
         for key, terms in by_stream.items():
             assert torch.equal(found[f'{key}/{name}'], terms[name].detach())
     assert not any('loss' in k for k in found if '/' in k)
@@ -86,8 +86,7 @@ def test_one_term_alone(name):
     forget = stream(1)
     method = method_of(**{**NONE, name: 2.})
     found = method.losses(forget, None, NoGroups())
-    torch.testing.assert_close(
-        total(found), 2. * expected_terms(forget)[name])
+    torch.testing.assert_close(total(found), 2. * expected_terms(forget)[name])
     assert method.needs_middle == (name == 'memory')
 
 

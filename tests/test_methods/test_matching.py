@@ -112,8 +112,8 @@ def test_tokens_inside_by_brute_force():
     for h, w in grids:
         for y in range(h):
             for x in range(w):
-                touched = any(
-                    x1 < (x + 1) / w and x / w < x2 and y1 < (y + 1) / h
-                    and y / h < y2 for x1, y1, x2, y2 in boxes.tolist())
+                touched = any(x1 < (x + 1) / w and x /
+                              w < x2 and y1 < (y + 1) / h and y / h < y2
+                              for x1, y1, x2, y2 in boxes.tolist())
                 expected.append(2. if touched else 1.)
     assert found.tolist() == expected

@@ -79,8 +79,7 @@ def test_the_teacher_is_the_plain_model_on_the_painted_image(built, megabytes):
     mixed = [other[i] if i in (0, 1, 3) else raw[i] for i in range(len(raw))]
     made = plain.data_preprocessor(
         dict(inputs=mixed, data_samples=[s.clone() for s in samples]), False)
-    assert torch.equal(
-        made['inputs'], painted_inputs(model, inputs, samples))
+    assert torch.equal(made['inputs'], painted_inputs(model, inputs, samples))
     with torch.no_grad():
         scores, boxes = plain(
             made['inputs'], made['data_samples'], mode='tensor')[:2]
