@@ -21,6 +21,7 @@ BENCHMARKS = dict(
     attention='cpu_attention',
     matmul='cpu_matmul',
     step='fused_step',
+    counterfactual='counterfactual_step',
     eval='one_pass_eval',
     inference='inference',
     finetune='finetune',

@@ -4,6 +4,8 @@
 _base_ = '../_base_/comparison.py'
 base = '../gslora/ddetr_shapes_forget.py'
 comparison = dict(
+    # It paints boxes, which images of a classifier have none of.
+    methods=[*_base_.comparison.methods, 'methods/counterfactual.py'],
     name='Methods (Deformable DETR, shapes)',
     settings=dict(
         single={'forget.requests': [['star', 'ring', 'heart']]}, continual={}),

@@ -1,4 +1,5 @@
 """The images and labels that one erasure request may see."""
+import numpy as np
 from mmengine.registry import DefaultScope
 from torch.utils.data import Dataset
 
@@ -8,6 +9,7 @@ from .candidates import (find_candidates, keep_labels, missing_classes,
                          name_images)
 from .data_checks import (check_on_disk, check_packed, full_init_checked,
                           is_readable, source_of)
+from .random_state import drawn_from, image_seed
 from .requests import check_class_names
 from .subset_choice import choose_subsets, shared_subsets
 
@@ -45,6 +47,11 @@ class ForgetRetainDataset(Dataset):
             an object of theirs are not used at all, neither with their boxes
             nor, which would teach to overlook them, without. Defaults to
             none.
+        variants (int, optional): How many different samples an image gives:
+            random transforms draw from a generator that is seeded by the
+            image and by one of so many numbers. What depends on the sample
+            alone, as what a teacher says of it, can then be kept. Defaults
+            to any number.
         seed (int): Seed of the draw. Defaults to 0.
         subset_file (str, optional): Where the chosen images are written, or
             read from if they were chosen before with the same settings.
@@ -71,6 +78,7 @@ class ForgetRetainDataset(Dataset):
                  stratified=True,
                  count_crowd=False,
                  hidden=(),
+                 variants=None,
                  seed=0,
                  subset_file=None,
                  lazy_init=False):
@@ -86,7 +94,7 @@ class ForgetRetainDataset(Dataset):
             seed=seed)
         if hidden:
             self.settings['hidden'] = _as_list(hidden)
-        self.subset_file = subset_file
+        self.subset_file, self.variants = subset_file, variants
         self._labels = self._check_classes()
         self._fully_initialized = False
         if not lazy_init:
@@ -162,10 +170,14 @@ class ForgetRetainDataset(Dataset):
         """
         stream, position = self.stream_of(idx)
         info = self.inner.get_data_info(self._positions[stream][position])
-        keep_labels(info, self._labels[stream])
+        self._keep(info, stream)
         info['stream'] = stream
         info['sample_idx'] = idx
         return info
+
+    def _keep(self, info, stream):
+        """Drop what the stream must not show, in place."""
+        keep_labels(info, self._labels[stream])
 
     def __getitem__(self, idx):
         """One sample after the pipeline, marked with its stream.
@@ -194,7 +206,13 @@ class ForgetRetainDataset(Dataset):
         info = self.get_data_info(idx)
         path = info['img_path']
         try:
-            return self.inner.pipeline(info)
+            if self.variants is None:
+                return self._transform(info)
+            variant = np.random.randint(self.variants)
+            with drawn_from(image_seed(info, self.settings['seed'], variant)):
+                return self._transform(info)
+        except ForgetError:
+            raise
         except Exception as err:
             backend_args = getattr(self.inner, 'backend_args', None)
             if is_readable(path, backend_args):
@@ -202,6 +220,10 @@ class ForgetRetainDataset(Dataset):
             raise ForgetError(
                 f'cannot read the image {path}; replace the file or remove '
                 f'the image from {source_of(self.inner)}') from err
+
+    def _transform(self, info):
+        """What the pipeline makes of an image; None if it refuses it."""
+        return self.inner.pipeline(info)
 
     def _stream_range(self, stream):
         if stream == 'forget':

@@ -6,8 +6,9 @@ from .data_config import plain_dataset
 
 _SECTIONS = ('forget', 'forget.data', 'forget.ema', 'forget.gallery',
              'forget.gallery.dataset', 'forget.lora', 'forget.model',
-             'forget.prototypes', 'model', 'model.bbox_head', 'model.head',
-             'train_dataloader', 'train_dataloader.dataset', 'val_dataloader',
+             'forget.painting', 'forget.prototypes', 'model',
+             'model.bbox_head', 'model.head', 'train_dataloader',
+             'train_dataloader.dataset', 'val_dataloader',
              'val_dataloader.dataset', 'train_cfg', 'optim_wrapper',
              'optim_wrapper.optimizer')
 _DATASETS = ('train_dataloader.dataset', 'val_dataloader.dataset',
@@ -26,6 +27,7 @@ _NUMBERS = {
     'forget.data.shots': (int, 1),
     'forget.data.forget_per_batch': (int, 1),
     'forget.data.epoch_batches': (int, 1),
+    'forget.data.variants': (int, 1),
     'forget.lora.rank': (int, 1),
     'forget.lora.alpha': (float, 0),
     'forget.gallery.far': (float, 0),

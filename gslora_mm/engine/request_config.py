@@ -172,6 +172,11 @@ def _train_dataloader(cfg, settings, request, work_dir, seed):
         seed=data_seed + seed,
         subset_file=str(work_dir / 'subset.json'),
         **data)
+    if method_flag(settings.method_of(request), 'needs_painting'):
+        loader['dataset'].update(
+            type='gslora_mm.PaintedDataset',
+            painting=dict(settings.painting),
+            forgotten=[*request.forgotten, *request.classes])
     loader['sampler'] = dict(
         type='gslora_mm.StreamSampler',
         batch_size=batch,

@@ -10,16 +10,17 @@ from ..utils import ForgetError
 from .config_checks import check_number, check_types, refuse_unknown
 from .config_file import plain
 from .ema_settings import EMA_KEYS, read_ema
+from .painting_settings import PAINTING_KEYS, read_painting
 from .prototype_settings import PROTOTYPE_KEYS, read_prototypes
 from .tasks import TASKS, task_of
 from .train_settings import read_train
 
 _KEYS = ('requests', 'unseen', 'lora', 'group', 'method', 'model', 'data',
-         'gallery', 'max_loss', 'ema', 'prototypes', 'train')
+         'gallery', 'max_loss', 'ema', 'prototypes', 'painting', 'train')
 _GALLERY_KEYS = ('dataset', 'far')
 _FAR = 1e-3
 _DATA_KEYS = ('ratio', 'shots', 'shots_per_class', 'stratified', 'count_crowd',
-              'show_unseen', 'forget_per_batch', 'epoch_batches')
+              'show_unseen', 'forget_per_batch', 'epoch_batches', 'variants')
 _LORA_KEYS = ('rank', 'alpha', 'position', 'include', 'exclude')
 
 
@@ -43,6 +44,8 @@ class ForgetSettings:
             :func:`~.ema_settings.read_ema`.
         prototypes (dict): How prototypes are made; empty if the method uses
             none. See :func:`~.prototype_settings.read_prototypes`.
+        painting (dict): How the teacher's images are painted; empty if the
+            method has none. See :func:`~.painting_settings.read_painting`.
         base_fingerprint (str): Of the original model, once it is loaded.
     """
 
@@ -56,6 +59,7 @@ class ForgetSettings:
     max_loss: float = 1e4
     ema: list = field(default_factory=list)
     prototypes: dict = field(default_factory=dict)
+    painting: dict = field(default_factory=dict)
     base_fingerprint: str = ''
 
     @classmethod
@@ -89,6 +93,8 @@ class ForgetSettings:
             section.get('model', {}), **read_train(section, methods))
         settings.prototypes = read_prototypes(
             section.get('prototypes'), methods, task)
+        settings.painting = read_painting(
+            section.get('painting'), methods, task)
         return settings
 
     def seen(self, names):
@@ -120,7 +126,8 @@ def _checked_section(section, task):
     refuse_unknown('forget', section, _KEYS)
     for key, known in (('data', _DATA_KEYS), ('lora', _LORA_KEYS),
                        ('model', task.model_keys), ('gallery', _GALLERY_KEYS),
-                       ('ema', EMA_KEYS), ('prototypes', PROTOTYPE_KEYS)):
+                       ('ema', EMA_KEYS), ('prototypes', PROTOTYPE_KEYS),
+                       ('painting', PAINTING_KEYS)):
         refuse_unknown(f'forget.{key}', section.get(key) or {}, known)
     if section.get('gallery') is not None and not task.has_embeddings:
         raise ForgetError('forget.gallery identifies by the embedding of a '

@@ -1,4 +1,5 @@
 from .base import ForgettingMethod, other_labels
+from .counterfactual_teacher import CounterfactualTeacher
 from .delete import DELETE
 from .der import DER
 from .distances import (distance, distillation, masked_distillation,
@@ -7,6 +8,7 @@ from .ewc import EWC
 from .fdr import FDR
 from .fine_tune import FineTune
 from .gradient_ascent import GradientAscent
+from .group_sparsity import GroupSparsity
 from .gs_lora import GSLoRA
 from .gs_lora_pp import GSLoRAPlusPlus
 from .head_distillation import HeadDistillation
@@ -25,10 +27,10 @@ from .scrub import SCRUB
 from .springs import Springs
 
 __all__ = [
-    'DELETE', 'DER', 'DISTANCES', 'EWC', 'FDR', 'FineTune', 'ForgettingMethod',
-    'GSLoRA', 'GSLoRAPlusPlus', 'GradientAscent', 'HeadDistillation', 'L2',
-    'LIRF', 'LwF', 'MAS', 'OutputFilter', 'Prototypes', 'RandomLabels',
-    'Retrain', 'RowReset', 'SCRUB', 'SalUn', 'Springs', 'distance',
-    'distillation', 'load_prototypes', 'masked_distillation', 'other_labels',
-    'square_distance'
+    'CounterfactualTeacher', 'DELETE', 'DER', 'DISTANCES', 'EWC', 'FDR',
+    'FineTune', 'ForgettingMethod', 'GSLoRA', 'GSLoRAPlusPlus',
+    'GroupSparsity', 'GradientAscent', 'HeadDistillation', 'L2', 'LIRF', 'LwF',
+    'MAS', 'OutputFilter', 'Prototypes', 'RandomLabels', 'Retrain', 'RowReset',
+    'SCRUB', 'SalUn', 'Springs', 'distance', 'distillation', 'load_prototypes',
+    'masked_distillation', 'other_labels', 'square_distance'
 ]

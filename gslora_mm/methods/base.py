@@ -32,6 +32,13 @@ class ForgettingMethod:
         needs_outputs (bool): The same of ``student``.
         needs_teacher (tuple[str]): Streams of which :meth:`losses` looks at
             ``teacher``, what the original model says.
+        needs_losses (bool): The same of the loss terms of the streams and of
+            ``labels``. Without them a detector matches nothing.
+        needs_layers (bool): The same of ``layers`` of both, embeddings behind
+            every layer of a detector's decoder; with ``needs_outputs``.
+        needs_painting (bool): Whether the teacher sees training images
+            without the objects of all classes forgotten so far, and
+            :meth:`losses` looks at ``painted``; detectors only.
         needs_middle (bool): The same of ``middle`` of both, what the lower
             half of the model makes of the images; with ``needs_outputs``.
         needs_images (bool): The same of ``images``.
@@ -43,6 +50,9 @@ class ForgettingMethod:
             folder of the request when it is trained.
         starts_anew (bool): Whether :meth:`begin` draws all weights anew:
             training checkpoints then hold all of them.
+        teacher_cache (float): Megabytes for what the teacher said of images
+            that come again; 0 asks it each time.
+        half_cache (bool): Whether that is kept in half precision.
         lower (str): What to lower where the loss explodes, for messages.
     """
 
@@ -53,12 +63,17 @@ class ForgettingMethod:
     needs_features = False
     needs_outputs = False
     needs_teacher = ()
+    needs_losses = True
+    needs_layers = False
+    needs_painting = False
     needs_middle = False
     needs_images = False
     needs_prepare = False
     needs_prototypes = False
     keeps_modules = False
     starts_anew = False
+    teacher_cache = 0
+    half_cache = False
     lower = 'the learning rate'
 
     def default_bound(self, bound):

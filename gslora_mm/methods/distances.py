@@ -27,7 +27,7 @@ def distillation(student, teacher, temperature=1., columns=None):
                       said.logits[..., columns]).float() / temperature
                      for said in (student, teacher))
     if student.sigmoid:
-        each = _binary_divergence(found, wanted.sigmoid())
+        each = binary_divergence(found, wanted.sigmoid())
     else:
         each = F.kl_div(
             found.log_softmax(-1),
@@ -58,14 +58,14 @@ def masked_distillation(student, teacher, gone):
     # exp(-inf) and sigmoid(-inf) are 0.
     wanted[..., gone] = -torch.inf
     if student.sigmoid:
-        each = _binary_divergence(found, wanted.sigmoid())
+        each = binary_divergence(found, wanted.sigmoid())
     else:
         each = F.kl_div(
             found.log_softmax(-1), wanted.softmax(-1), reduction='none')
     return each.sum(-1).mean()
 
 
-def _binary_divergence(found, wanted):
+def binary_divergence(found, wanted):
     """KL of two outcomes each, from logits and the probabilities wanted."""
     cross = F.binary_cross_entropy_with_logits(found, wanted, reduction='none')
     return cross + torch.xlogy(wanted, wanted) + torch.xlogy(

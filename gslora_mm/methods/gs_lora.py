@@ -1,20 +1,14 @@
 """GS-LoRA."""
-import math
-
-import torch
-from mmengine.dist import get_world_size
-
 from ..registry import METHODS
-from ..utils import ForgetError
-from .base import ForgettingMethod, check_numbers
+from .base import check_numbers
+from .group_sparsity import GroupSparsity, bounded_loss
 
-MODES = ('proximal', 'subgradient')
 # Of the published COCO runs.
-_BOUND = 15.
+BOUND = 15.
 
 
 @METHODS.register_module()
-class GSLoRA(ForgettingMethod):
+class GSLoRA(GroupSparsity):
     r"""Group Sparse LoRA.
 
     .. math::
@@ -73,48 +67,26 @@ class GSLoRA(ForgettingMethod):
                  late_beta=None,
                  late_start=0,
                  sparsity_end=None):
-        owner = type(self).__name__
+        super().__init__(alpha, sparsity_start, sparsity_end, mode)
         check_numbers(
-            owner,
+            type(self).__name__,
             dict(
                 beta=beta,
                 late_start=late_start,
-                alpha=alpha,
-                sparsity_start=sparsity_start,
                 late_beta=late_beta,
-                bound=bound,
-                sparsity_end=sparsity_end),
-            optional=('late_beta', 'bound', 'sparsity_end'))
-        if mode not in MODES:
-            raise ForgetError(f'mode of {owner} must be one of '
-                              f'{", ".join(MODES)}, not {mode!r}')
-        self.beta, self.alpha = beta, alpha
+                bound=bound),
+            optional=('late_beta', 'bound'))
+        self.beta = beta
         self.betas = beta, beta if late_beta is None else late_beta
         self.late_start = late_start
         self.bound, self._bound_given = bound, bound is not None
         if bound is None:
-            self.bound = _BOUND
-        self.sparsity_start, self.mode = sparsity_start, mode
-        self.uses_lr = mode == 'proximal'
-        self.sparsity_end = math.inf if sparsity_end is None else sparsity_end
-        if self.sparsity_end <= sparsity_start:
-            raise ForgetError(
-                f'sparsity_end={sparsity_end} of {owner} must come after '
-                f'sparsity_start={sparsity_start}')
-        self.sparsity_on, self.sparsity_over = sparsity_start == 0, False
+            self.bound = BOUND
 
     def default_bound(self, bound):
         """See :meth:`ForgettingMethod.default_bound`."""
         if not self._bound_given:
             self.bound = bound
-
-    def check_groups(self, groups):
-        """See :meth:`ForgettingMethod.check_groups`."""
-        if self.alpha and not len(groups):
-            raise ForgetError(
-                f'{type(self).__name__} with alpha={self.alpha:g} penalises '
-                'groups of LoRA, and there is no LoRA; set '
-                "forget.method.alpha=0, or forget.train='lora'")
 
     def losses(self, forget, retain, groups):
         """See :meth:`ForgettingMethod.losses`."""
@@ -125,35 +97,13 @@ class GSLoRA(ForgettingMethod):
         if forget is not None:
             terms['loss_forget'] = self.beta * self.forget_loss(forget)
             terms.update(forget.logged('forget'))
-        penalty = groups.penalty()
-        if self.mode == 'subgradient' and self.sparsity_on:
-            terms['loss_structure'] = self.alpha * penalty
-        elif not any('loss' in key for key in terms):
-            terms['loss_structure'] = 0 * penalty
-        terms['group_norm_sum'] = penalty.detach()
-        return terms
+        return self.structure(terms, groups)
 
     def forget_loss(self, forget):
         """``ReLU(BND - L_cls)`` per supervised layer, plus the others."""
-        bounded = sum(
-            torch.relu(self.bound - c).mean() for c in forget.classification)
-        return bounded + sum(forget.others.values())
+        return bounded_loss(forget, self.bound)
 
     def start_epoch(self, epoch, groups):
         """Switch sparsity and ``late_beta`` on when their epochs come."""
         self.beta = self.betas[epoch >= self.late_start]
-        self.sparsity_over = epoch >= self.sparsity_end
-        self.sparsity_on = self.sparsity_start <= epoch < self.sparsity_end
-        if self.mode == 'proximal' and epoch >= self.sparsity_start:
-            groups.settle_zero_layers(detach=get_world_size() == 1)
-            if self.sparsity_over:
-                groups.settle_zero_groups()
-
-    def after_step(self, groups, lr):
-        """Proximal step of the group penalty; what is settled stays zero."""
-        if not len(groups):
-            return
-        if self.mode == 'proximal' and self.sparsity_on:
-            groups.soft_threshold_(lr * self.alpha)
-        elif self.mode == 'proximal' and self.sparsity_over:
-            groups.soft_threshold_(0.)
+        super().start_epoch(epoch, groups)

@@ -35,9 +35,10 @@ class DetrForgettingMixin(ForgettingMixin):
 
         Returns:
             dict: ``scores`` (L, B, Q, C) and ``boxes`` (L, B, Q, 4) of the
-            supervised decoder layers, ``queries`` (B, Q, D) of the last one,
-            and what else the detector gives its loss (encoder proposals,
-            denoising queries).
+            supervised decoder layers, ``queries`` (B, Q, D) of the last
+            one and ``layers`` (B, L, Q, D) of all where the method needs
+            it, ``grids``, sizes of the maps of features, and what else the
+            detector gives its loss (encoder proposals, denoising queries).
         """
         features = self.extract_feat(inputs)
         # Encoder proposals and denoising queries are made for auxiliary
@@ -55,10 +56,14 @@ class DetrForgettingMixin(ForgettingMixin):
                 for k in ('hidden_states', 'references') if k in outputs
             }
             scores, boxes = self.bbox_head(**decoded)
-        queries = decoded['hidden_states'][-1]
+        found = dict(
+            queries=decoded['hidden_states'][-1],
+            grids=[tuple(f.shape[-2:]) for f in features])
+        if self.method.needs_layers:
+            found['layers'] = decoded['hidden_states'].transpose(0, 1)
         if not self.aux_loss:
-            return dict(scores=scores[-1:], boxes=boxes[-1:], queries=queries)
-        return dict(scores=scores, boxes=boxes, queries=queries, **outputs)
+            return dict(scores=scores[-1:], boxes=boxes[-1:], **found)
+        return dict(scores=scores, boxes=boxes, **found, **outputs)
 
     @staticmethod
     def _take_images(predictions, index):
@@ -69,7 +74,7 @@ class DetrForgettingMixin(ForgettingMixin):
             index = slice(first, last)
         taken = {}
         for key, value in predictions.items():
-            if key == 'dn_meta' or value is None:
+            if key in ('dn_meta', 'grids') or value is None:
                 taken[key] = value
             elif key in ('scores', 'boxes'):
                 taken[key] = value[:, index]
@@ -92,11 +97,14 @@ class DetrForgettingMixin(ForgettingMixin):
         with torch.autocast(
                 predictions['scores'].device.type,
                 enabled=False), matched_once(self.bbox_head):
-            terms = supervise(predictions, gt, metas, stream)
+            terms = StreamLoss([])
+            if self.method.needs_losses:
+                terms = supervise(predictions, gt, metas, stream)
             if index and self.method.needs_features:
                 terms.features = self._features(predictions, chosen)
             if index and self.method.needs_outputs:
-                terms.student = self._outputs(predictions, chosen)
+                terms.student = self._outputs(predictions, chosen,
+                                              self.method.needs_losses)
         return terms if index else None
 
     def _features(self, predictions, samples):
@@ -122,8 +130,15 @@ class DetrForgettingMixin(ForgettingMixin):
                     list(scores), list(boxes),
                     [s.gt_instances for s in samples],
                     [s.metainfo for s in samples])[0])
-        return StreamOutputs(scores, queries, labels, boxes,
-                             self.bbox_head.loss_cls.use_sigmoid)
+        layers = predictions.get('layers')
+        return StreamOutputs(
+            scores,
+            queries,
+            labels,
+            boxes,
+            self.bbox_head.loss_cls.use_sigmoid,
+            layers=None if layers is None else layers[:, :, skip:],
+            grids=predictions['grids'])
 
     def _relabel(self, sample, draw):
         """See :meth:`ForgettingMixin._relabel`."""

@@ -4,6 +4,7 @@ from mmengine.dist import get_world_size
 
 from ..utils import ForgetError
 from .halves import HalvesMixin
+from .painted_images import painted_places
 from .questions import QuestionsMixin
 from .stream_loss import STREAMS
 from .teacher import TeacherMixin
@@ -42,15 +43,22 @@ class ForgettingMixin(TrainingMixin, QuestionsMixin, HalvesMixin,
             terms = self._separate_terms(inputs, data_samples, index)
         if self.method.needs_teacher:
             self._ask_teacher(inputs, data_samples, index, terms)
-        if self.method.needs_images:
-            for stream in STREAMS:
-                if terms[stream] is not None:
-                    terms[stream].images = (inputs[index[stream]], [
-                        true_samples[i] for i in index[stream]
-                    ])
+        self._add_images(terms, inputs, true_samples, index)
         losses = self.method.losses(terms['forget'], terms['retain'],
                                     self.groups)
+        losses.update(self.cache_log(inputs))
         return self._with_gradient(losses)
+
+    def _add_images(self, terms, inputs, samples, index):
+        """What methods want to know of the images, added to the terms."""
+        for stream in STREAMS:
+            seen, chosen = terms[stream], [samples[i] for i in index[stream]]
+            if seen is None:
+                continue
+            if self.method.needs_painting:
+                seen.painted, seen.extents = painted_places(chosen, inputs)
+            if self.method.needs_images:
+                seen.images = inputs[index[stream]], chosen
 
     def _with_gradient(self, losses):
         """Losses with a gradient for every parameter that trains.

@@ -1,5 +1,5 @@
 """Loss terms of one data stream, as the forgetting methods see them."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Dict, List, Optional
 
 from torch import Tensor
@@ -42,6 +42,10 @@ class StreamOutputs:
             a focal loss; else a softmax makes scores of logits.
         middle (Tensor, optional): What the lower half of the model makes of
             the images, (N, tokens, D), where the method needs it.
+        layers (Tensor, optional): Of a detector, ``embeddings`` behind every
+            layer of the decoder, (N, L, Q, D), where the method needs it.
+        grids (list[tuple[int]], optional): Heights and widths of the maps of
+            features that a detector's tokens come from.
     """
 
     logits: Tensor
@@ -50,6 +54,13 @@ class StreamOutputs:
     boxes: Optional[Tensor] = None
     sigmoid: bool = False
     middle: Optional[Tensor] = None
+    layers: Optional[Tensor] = None
+    grids: Optional[list] = None
+
+    def tensors(self):
+        """dict[str, Tensor]: What differs from image to image, by name."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {k: v for k, v in found.items() if isinstance(v, Tensor)}
 
 
 @dataclass
@@ -70,6 +81,12 @@ class StreamLoss:
             the same images, where the method needs it; without gradient.
         images (tuple, optional): The images (N, 3, H, W) and a list of their
             samples, with the true labels, where the method needs them.
+        painted (list[Tensor], optional): Where objects were painted out of
+            the images that the teacher saw: for each image boxes x1, y1, x2,
+            y2 as shares of the padded image, (K, 4), where the method needs
+            them.
+        extents (Tensor, optional): Which share of the padded image is the
+            image: widths and heights, (N, 2), beside ``painted``.
     """
 
     classification: List[Tensor]
@@ -78,6 +95,8 @@ class StreamLoss:
     student: Optional[StreamOutputs] = None
     teacher: Optional[StreamOutputs] = None
     images: Optional[tuple] = None
+    painted: Optional[List[Tensor]] = None
+    extents: Optional[Tensor] = None
 
     def __post_init__(self):
         # Some losses of mmdet have the shape (1, ).

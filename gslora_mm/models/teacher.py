@@ -4,7 +4,9 @@ import copy
 import torch
 
 from ..utils import ForgetError
-from .stream_loss import STREAMS
+from .painted_images import painted_inputs
+from .stream_loss import STREAMS, StreamOutputs
+from .teacher_cache import TeacherCache, image_key
 
 
 class TeacherMixin:
@@ -17,6 +19,7 @@ class TeacherMixin:
 
     # In a list, in which torch does not look for modules.
     _teacher = ()
+    _cache = None
 
     def keep_teacher(self):
         """Copy the model as it is; the weights are loaded by the engine."""
@@ -24,6 +27,27 @@ class TeacherMixin:
         teacher.requires_grad_(False)
         teacher.eval()
         self._teacher = [teacher]
+        self.clear_teacher_cache()
+
+    def clear_teacher_cache(self):
+        """Forget what the teacher said: its weights are others."""
+        size = self.method.teacher_cache
+        self._cache = TeacherCache(size,
+                                   self.method.half_cache) if size else None
+
+    def cache_log(self, inputs):
+        """Share of the images so far that the teacher had seen, to log.
+
+        Args:
+            inputs (Tensor): Any images, for the device.
+
+        Returns:
+            dict[str, Tensor]: A scalar; empty without a cache.
+        """
+        cache = self._cache
+        if cache is None or not cache.asked:
+            return {}
+        return {'teacher/hits': inputs.new_tensor(cache.found / cache.asked)}
 
     @property
     def teacher(self):
@@ -39,8 +63,9 @@ class TeacherMixin:
     def _ask_teacher(self, inputs, samples, index, terms):
         """Add what the teacher says to the terms of the streams.
 
-        One forward for all streams that the method wants it for, and none if
-        the batch has no image of theirs.
+        Of the painted image, where a sample has one. One forward for all
+        streams that the method wants it for, and none if the batch has no
+        image of theirs.
 
         Args:
             inputs (Tensor): Images of shape (B, 3, H, W).
@@ -56,16 +81,55 @@ class TeacherMixin:
         if not chosen:
             return
         whole = len(chosen) == len(samples)
-        predictions, middle = self.teacher._look(
-            inputs if whole else inputs[chosen], [samples[i] for i in chosen])
+        images = inputs if whole else inputs[chosen]
+        about = [samples[i] for i in chosen]
+        images = painted_inputs(self, images, about)
+        if self._cache is None:
+            predictions, middle = self.teacher._look(images, about)
         for stream in wanted:
             places = [chosen.index(i) for i in index[stream]]
-            terms[stream].teacher = self.teacher._outputs(
-                self._take_images(predictions, places),
-                [samples[i] for i in index[stream]],
-                match=False)
-            if middle is not None:
-                terms[stream].teacher.middle = middle[places]
+            of_stream = [samples[i] for i in index[stream]]
+            if self._cache is not None:
+                said = self._recall(images[places], of_stream)
+            else:
+                said = self.teacher._outputs(
+                    self._take_images(predictions, places),
+                    of_stream,
+                    match=False)
+                if middle is not None:
+                    said.middle = middle[places]
+            terms[stream].teacher = said
+
+    def _recall(self, images, samples):
+        """What the teacher says; it is not shown an image again.
+
+        New ones are shown one by one: the last bits of a product depend on
+        what else is in the batch.
+        """
+
+        def ask(i):
+            predictions, middle = self.teacher._look(images[i:i + 1],
+                                                     samples[i:i + 1])
+            said = self.teacher._outputs(
+                predictions, samples[i:i + 1], match=False)
+            said.middle = middle
+            self._cache.sigmoid = said.sigmoid
+            return {k: v[0] for k, v in said.tensors().items()}
+
+        kept = [
+            self._cache.get(image_key(image, samples[i]), lambda i=i: ask(i))
+            for i, image in enumerate(images)
+        ]
+        together = {
+            k: torch.stack([one[k] for one in kept]).to(images.device)
+            for k in kept[0]
+        }
+        return StreamOutputs(
+            sigmoid=self._cache.sigmoid,
+            **{
+                k: v.to(images) if v.is_floating_point() else v
+                for k, v in together.items()
+            })
 
 
 @torch.no_grad()

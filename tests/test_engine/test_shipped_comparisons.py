@@ -46,17 +46,25 @@ def test_three_tasks():
 
 
 def test_listed_methods_have_files_and_types_are_known():
-    listed = Config.fromfile(REPO / 'configs/_base_/comparison.py').comparison
-    names = [Path(path).stem for path in listed.methods]
-    assert len(set(names)) == len(names)
+    names = set()
+    for config in SHIPPED:
+        listed = names_in(config)
+        assert len(set(listed)) == len(listed)
+        names.update(listed)
     kinds = {path.stem: _kind(path) for path in FILES}
-    assert set(names) <= set(kinds)
+    assert names <= set(kinds)
     # What is written is compared.
     assert {
         name
         for name, kind in kinds.items()
         if kind is None or METHODS.get(kind) is not None
-    } == set(names)
+    } == names
+
+
+def names_in(config):
+    """Names of the methods that a comparison lists."""
+    listed = Config.fromfile(config).comparison.methods
+    return [Path(path).stem for path in listed]
 
 
 def _kind(path):
@@ -84,7 +92,7 @@ def test_shipped_comparison_expands(path, tmp_path):
 
 def _check_trial(run, found):
     settings = ForgetSettings.from_config(run.config)
-    assert len(settings.requests) == 2 and not settings.gallery
+    assert len(settings.requests) == 1 and not settings.gallery
     assert found.settings.search_seed not in found.settings.seeds
     train = run.config.train_dataloader.dataset
     val = run.config.val_dataloader.dataset
@@ -102,6 +110,8 @@ def test_every_method_is_built(path):
     if kind and METHODS.get(kind) is None:
         pytest.skip(f'{kind} is not written yet')
     for config in SHIPPED:
+        if path.stem not in names_in(config):
+            continue
         base = Config.fromfile(config).base
         base = read_config(str((FOLDER / base).resolve()))
         method = read_method(path, base, config.stem)

@@ -33,6 +33,7 @@ class TeacherHook(Hook):
             ForgetError: If they are not those that the run started from.
         """
         state, _ = load_plain_state(self.base)
+        unwrap(runner.model).clear_teacher_cache()
         teacher = unwrap(runner.model).teacher
         load_into(teacher, state, self.base)
         if fingerprint(teacher.state_dict()) != self.base_print:

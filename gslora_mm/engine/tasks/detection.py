@@ -11,6 +11,7 @@ class Detection(Task):
     """Detection: AP on COCO-format data."""
 
     head = 'bbox_head'
+    has_boxes = True
     wrapper, wraps = 'gslora_mm.ForgettingDetector', 'detector'
     model_keys = ('aux_loss', 'dropout', 'streams', 'forget_queries')
     # As published: what a query is compared with.

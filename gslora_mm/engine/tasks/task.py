@@ -17,6 +17,7 @@ class Task:
         wraps (str): Its argument for the plain model.
         model_keys (tuple[str]): Options of ``forget.model``.
         has_embeddings (bool): Whether the gallery test is for it.
+        has_boxes (bool): Whether labels come with boxes.
         prototype_source (str): Where its prototypes come from by default.
         prototype_augment (list[dict] | None): Transforms that make augmented
             copies for them by default.
@@ -25,7 +26,7 @@ class Task:
 
     head = wrapper = wraps = example = None
     model_keys = ()
-    has_embeddings = False
+    has_embeddings = has_boxes = False
     prototype_source, prototype_augment = 'mean', None
 
     def class_names(self, cfg):

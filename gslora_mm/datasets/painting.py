@@ -1,0 +1,134 @@
+"""Painting objects out of images."""
+import math
+
+import numpy as np
+
+from ..utils.errors import ForgetError
+from .painting_fills import fill_blur, fill_mean, fill_paste, fill_telea
+
+_FILLS = dict(
+    telea=fill_telea, blur=fill_blur, mean=fill_mean, paste=fill_paste)
+FILLS = tuple(_FILLS)
+
+
+class Painter:
+    """Takes objects out of an image: their boxes are filled.
+
+    Args:
+        fill (str): ``'telea'``: inpainted from the surroundings (Telea,
+            Journal of Graphics Tools 9, 2004; OpenCV's); ``'blur'``: blurred
+            with what is around it; ``'mean'``: the mean colour of a ring
+            around the box; ``'paste'``: a piece of the same size from the
+            same image, or from another one, that shows no object where
+            there is such a piece, and none that goes in any case; its edges
+            fade in over the margin. Defaults to ``'telea'``.
+        margin (float): Pixels that a box is dilated by on every side. What
+            bleeds over the edge of a box would give the object away.
+            Defaults to 2.
+        margin_ratio (float): The same as a share of its width and height,
+            added to it. Defaults to 0.
+        radius (float, optional): In pixels; of the surroundings that Telea
+            looks at (default 3), the sigma of the blur (default half of the
+            longer side of the box), the width of the ring of the mean
+            (default 3).
+
+    Raises:
+        ForgetError: If an argument is out of range.
+    """
+
+    def __init__(self, fill='telea', margin=2., margin_ratio=0., radius=None):
+        if fill not in FILLS:
+            raise ForgetError(f'forget.painting.fill is {fill!r}; it must be '
+                              f'one of {", ".join(FILLS)}')
+        for name, value in dict(
+                margin=margin, margin_ratio=margin_ratio,
+                radius=radius).items():
+            number = isinstance(value,
+                                (int, float)) and not isinstance(value, bool)
+            if name == 'radius' and (value is None or number and value > 0):
+                continue
+            if name == 'radius' or not number or not 0 <= value < math.inf:
+                raise ForgetError(f'forget.painting.{name} is {value!r}; it '
+                                  'must be a number of 0 or more, a radius '
+                                  'above 0')
+        self.fill, self.radius = fill, radius
+        self.margin, self.margin_ratio = margin, margin_ratio
+
+    def regions(self, boxes, shape):
+        """The pixels that are painted.
+
+        Args:
+            boxes (Sequence): Boxes x1, y1, x2, y2 in pixels.
+            shape (tuple[int]): Height and width of the image.
+
+        Returns:
+            list[tuple[int]]: x1, y1, x2, y2 of every dilated box, in whole
+            pixels, the last ones not included; none of what lies outside.
+        """
+        height, width = shape[:2]
+        found = []
+        for x1, y1, x2, y2 in boxes:
+            dx = self.margin + self.margin_ratio * (x2 - x1)
+            dy = self.margin + self.margin_ratio * (y2 - y1)
+            region = (max(0, math.floor(x1 - dx)), max(0, math.floor(y1 - dy)),
+                      min(width,
+                          math.ceil(x2 + dx)), min(height, math.ceil(y2 + dy)))
+            if region[0] < region[2] and region[1] < region[3]:
+                found.append(region)
+        return found
+
+    def __call__(self, image, boxes, seed=0, others=(), donors=None):
+        """Paint boxes out of an image.
+
+        Args:
+            image (ndarray): Height x width (x channels), uint8 or float of 0
+                to 255; left as it is.
+            boxes (Sequence): Boxes x1, y1, x2, y2 of what goes, in pixels.
+            seed (int | Sequence[int]): What a piece is chosen by.
+            others (Sequence): Boxes of what stays, which a piece avoids.
+            donors (Callable, optional): Gives another image with boxes of
+                all that it shows, by a number in [0, 1).
+
+        Returns:
+            ndarray: A new image; outside the dilated boxes it is the same.
+
+        Raises:
+            ForgetError: If OpenCV cannot paint such an image.
+        """
+        regions = self.regions(boxes, image.shape)
+        pixels = image
+        if image.dtype != np.uint8:
+            pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+        if pixels.ndim != 2 and pixels.shape[-1] not in (1, 3):
+            raise ForgetError(
+                f'images of {pixels.shape[-1]} channels cannot be painted; '
+                'load them in colour or grey (LoadImageFromFile with '
+                "color_type='color')")
+        mask = np.zeros(pixels.shape[:2], np.uint8)
+        for x1, y1, x2, y2 in regions:
+            mask[y1:y2, x1:x2] = 1
+        if mask.all():
+            # Nothing is left to paint from.
+            filled = np.empty_like(pixels)
+            filled[:] = pixels.mean((0, 1)).round()
+        else:
+            filled = _FILLS[self.fill](
+                pixels,
+                mask,
+                regions,
+                radius=self.radius,
+                margins=self._margins(boxes, image.shape),
+                rng=np.random.default_rng(seed),
+                others=self.regions(others, image.shape),
+                donors=donors)
+        inside = mask.astype(bool)
+        painted = image.copy()
+        painted[inside] = filled.reshape(image.shape)[inside]
+        return painted
+
+    def _margins(self, boxes, shape):
+        """Margin of every region, in pixels."""
+        return [
+            self.margin + self.margin_ratio * min(b[2] - b[0], b[3] - b[1])
+            for b in boxes if self.regions([b], shape)
+        ]

@@ -1,0 +1,128 @@
+"""What takes the place of an object that is painted out.
+
+Every function takes an image (uint8), a mask of all that is painted, the
+regions of that, and returns an image whose masked pixels are the new ones.
+"""
+import math
+
+import cv2
+import numpy as np
+
+# Places that are tried for a piece without any object, in this image and in
+# every other one.
+_TRIES = 30
+_DONORS = 5
+
+
+def fill_telea(image, mask, regions, radius=None, **_):
+    """Inpainting from the border inwards, by OpenCV."""
+    return cv2.inpaint(image, mask, radius or 3., cv2.INPAINT_TELEA)
+
+
+def fill_blur(image, mask, regions, radius=None, **_):
+    """Gaussian blur of each region with what is around it."""
+    filled = image.copy()
+    for x1, y1, x2, y2 in regions:
+        sigma = radius or max(x2 - x1, y2 - y1) / 2
+        # No pixel further away counts.
+        reach = math.ceil(3 * sigma) + 1
+        left, top = max(0, x1 - reach), max(0, y1 - reach)
+        part = image[top:y2 + reach, left:x2 + reach]
+        part = cv2.GaussianBlur(part, (0, 0), sigma).reshape(part.shape)
+        filled[y1:y2, x1:x2] = part[y1 - top:y2 - top, x1 - left:x2 - left]
+    return filled
+
+
+def fill_mean(image, mask, regions, radius=None, **_):
+    """The mean colour of a ring around each region."""
+    filled, width = image.copy(), math.ceil(radius or 3)
+    for x1, y1, x2, y2 in regions:
+        around = (slice(max(0, y1 - width),
+                        y2 + width), slice(max(0, x1 - width), x2 + width))
+        known = mask[around] == 0
+        pixels = image[around][known] if known.any() else image[mask == 0]
+        filled[y1:y2, x1:x2] = pixels.mean(0).round()
+    return filled
+
+
+def fill_paste(image,
+               mask,
+               regions,
+               margins=(),
+               rng=None,
+               others=(),
+               donors=None,
+               **_):
+    """A piece of this image, or of another one, for each region."""
+    busy = mask.copy()
+    for x1, y1, x2, y2 in others:
+        busy[y1:y2, x1:x2] = 1
+    filled = image.copy()
+    for (x1, y1, x2, y2), margin in zip(regions, margins):
+        piece = _find_piece(image, mask, busy, (y2 - y1, x2 - x1), rng, donors)
+        if piece is None:
+            known = (slice(y1, y2), slice(x1, x2))
+            piece = fill_telea(image, mask, regions)[known]
+        share = _ramp(image.shape[:2], (x1, y1, x2, y2), margin)
+        share = share.reshape(share.shape + (1, ) * (image.ndim - 2))
+        # The old pixels of the margin fade out; of the object is none left.
+        old = filled[y1:y2, x1:x2].astype(float)
+        mixed = share * piece.reshape(old.shape) + (1 - share) * old
+        filled[y1:y2, x1:x2] = mixed.round()
+    return filled
+
+
+def _find_piece(image, mask, busy, size, rng, donors):
+    """A piece of an image without an object; None if there is none at all.
+
+    Where this image has no such place, others are asked; the last resort is
+    a place of this image where nothing goes.
+    """
+    found = _free_place(busy, size, rng)
+    for _ in range(_DONORS if found is None and donors else 0):
+        other, boxes = donors(rng.random())
+        if other.ndim != image.ndim:
+            continue
+        theirs = np.zeros(other.shape[:2], np.uint8)
+        for x1, y1, x2, y2 in boxes:
+            theirs[max(0, math.floor(y1)):math.ceil(y2),
+                   max(0, math.floor(x1)):math.ceil(x2)] = 1
+        place = _free_place(theirs, size, rng)
+        if place is not None:
+            return other[place]
+    if found is None:
+        found = _free_place(mask, size, rng)
+    return None if found is None else image[found]
+
+
+def _free_place(busy, size, rng):
+    """Slices of a place where nothing is, or None."""
+    room = [b - s + 1 for b, s in zip(busy.shape, size)]
+    if min(room) < 1:
+        return None
+    for _ in range(_TRIES):
+        y, x = (int(rng.integers(r)) for r in room)
+        place = slice(y, y + size[0]), slice(x, x + size[1])
+        if not busy[place].any():
+            return place
+    return None
+
+
+def _ramp(shape, region, margin):
+    """How much of a piece every pixel of a region gets, in (0, 1].
+
+    1 from ``margin`` pixels inside the region on; no fading at the borders
+    of the image.
+    """
+    x1, y1, x2, y2 = region
+    ramps = []
+    for first, last, end in ((y1, y2, shape[0]), (x1, x2, shape[1])):
+        near = np.arange(last - first) + 1.
+        ramp = np.ones(last - first)
+        if margin >= 1:
+            if first > 0:
+                ramp = np.minimum(ramp, near / (margin + 1))
+            if last < end:
+                ramp = np.minimum(ramp, near[::-1] / (margin + 1))
+        ramps.append(ramp)
+    return np.minimum(*np.meshgrid(*ramps, indexing='ij'))

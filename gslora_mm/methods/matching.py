@@ -1,0 +1,152 @@
+"""How far a student's features and outputs are from a teacher's."""
+import torch
+
+from ..utils import ForgetError
+from .distances import binary_divergence
+
+
+def relative_error(found, wanted, weights=None):
+    r"""Mean squared error as a share of the teacher's mean square.
+
+    .. math:: \frac{\frac1n \sum_i w_i \lVert s_i - t_i\rVert^2}
+        {\frac1n \sum_i \lVert t_i\rVert^2}
+
+    Args:
+        found (Tensor): The student's, (..., D).
+        wanted (Tensor): The teacher's, of the same shape; a constant.
+        weights (Tensor, optional): w, of shape (...). Defaults to 1.
+
+    Returns:
+        Tensor: A scalar.
+    """
+    found, wanted = found.float(), wanted.detach().float()
+    errors = (found - wanted).square().mean(-1)
+    if weights is not None:
+        errors = errors * weights
+    scale = wanted.square().mean()
+    return errors.mean() / scale.clamp(min=torch.finfo(scale.dtype).tiny)
+
+
+def largest_scores(said):
+    """The largest score of every query, background left out.
+
+    Args:
+        said (StreamOutputs): Of a detector, logits (N, Q, C).
+
+    Returns:
+        Tensor: Shape (N, Q), constants.
+    """
+    logits = said.logits.detach().float()
+    if said.sigmoid:
+        return logits.sigmoid().amax(-1)
+    return logits.softmax(-1)[..., :-1].amax(-1)
+
+
+def score_divergence(student, teacher, gone=()):
+    r"""Cross entropy of scores beyond the entropy of the teacher's.
+
+    The Kullback-Leibler divergence of the student's scores from the
+    teacher's, for each class where each has a sigmoid of its own: the
+    gradient of the binary cross entropy, and 0 where both agree. Summed over
+    queries and divided by the number of objects that the teacher sees, as a
+    detector's own loss.
+
+    Args:
+        student (StreamOutputs): Logits (N, Q, C).
+        teacher (StreamOutputs): The same of the teacher.
+        gone (Sequence[int]): Classes whose scores the teacher shall have at
+            0, whatever it says. Defaults to none.
+
+    Returns:
+        Tensor: A scalar.
+    """
+    found = student.logits.float()
+    wanted = teacher.logits.detach().float().clone()
+    wanted[..., list(gone)] = -torch.inf
+    if student.sigmoid:
+        each = binary_divergence(found, wanted.sigmoid())
+    else:
+        scores = wanted.softmax(-1)
+        each = torch.xlogy(scores, scores) - scores * found.log_softmax(-1)
+    return each.sum() / largest_scores(teacher).sum().clamp(min=1)
+
+
+def box_distance(student, teacher):
+    """L1 distance of boxes, weighted by the teacher's largest scores.
+
+    Args:
+        student (StreamOutputs): Boxes (N, Q, 4).
+        teacher (StreamOutputs): The same, with logits.
+
+    Returns:
+        Tensor: A scalar, the weighted mean over queries of the sum over the
+        four numbers.
+    """
+    weights = largest_scores(teacher)
+    gaps = (student.boxes.float() - teacher.boxes.detach().float()).abs()
+    return (gaps.sum(-1) * weights).sum() / weights.sum().clamp(min=1)
+
+
+def excess(student, teacher, gone):
+    """How far logits of some classes are above the teacher's.
+
+    Args:
+        student (StreamOutputs): Logits (N, Q, C).
+        teacher (StreamOutputs): The same of the teacher.
+        gone (Sequence[int]): The classes.
+
+    Returns:
+        Tensor: A scalar, the mean square of what is above, 0 for what is
+        below.
+    """
+    found, wanted = (
+        said.logits[..., list(gone)].float() for said in (student, teacher))
+    return torch.relu(found - wanted.detach()).square().mean()
+
+
+def token_weights(grids, tokens, painted, extents, inside=1.):
+    """What the tokens of some images count.
+
+    Args:
+        grids (list[tuple[int]]): Heights and widths of the maps of features.
+        tokens (int): T, in the order of the maps (of the last one alone in
+            detectors of a single level), row by row.
+        painted (list[Tensor]): For each image boxes x1, y1, x2, y2 as shares
+            of the padded image, (K, 4).
+        extents (Tensor): Shares that are no padding, widths and heights,
+            (N, 2).
+        inside (float): Weight of a token whose cell touches a box.
+
+    Returns:
+        Tensor: Shape (N, T): ``inside``, 1 for the others, 0 in the padding.
+
+    Raises:
+        ForgetError: If the tokens are not those of the maps.
+    """
+    if sum(h * w for h, w in grids) != tokens:
+        grids = grids[-1:]
+    if sum(h * w for h, w in grids) != tokens:
+        raise ForgetError(
+            f'the encoder returns {tokens} tokens, which are not the cells of '
+            'its maps of features; set forget.method.inside=None')
+    whole = torch.cat([torch.zeros_like(extents), extents], 1)
+    weights = []
+    for boxes, image in zip(painted, whole):
+        known = _touched(grids, image[None])
+        weights.append(
+            torch.where(_touched(grids, boxes), float(inside), 1.) * known)
+    return torch.stack(weights)
+
+
+def _touched(grids, boxes):
+    """Which cells of some maps a box has a part of; bool (T, )."""
+    found = []
+    for height, width in grids:
+        sides = []
+        for cells, first in ((height, 1), (width, 0)):
+            edges = torch.arange(cells + 1, device=boxes.device) / cells
+            sides.append((edges[1:] > boxes[:, first, None])
+                         & (edges[:-1] < boxes[:, first + 2, None]))
+        both = sides[0][:, :, None] & sides[1][:, None]
+        found.append(both.any(0).flatten())
+    return torch.cat(found)

@@ -1,0 +1,145 @@
+"""Painting touches what it shall, and nothing else."""
+import cv2
+import numpy as np
+import pytest
+
+from gslora_mm.datasets import FILLS, Painter
+from gslora_mm.utils import ForgetError
+
+BOXES = [(10.2, 12.7, 20.5, 24.1), (40., 3., 52., 9.)]
+
+
+def scene(seed=0, shape=(48, 64, 3)):
+    return np.random.default_rng(seed).integers(0, 255, shape, dtype=np.uint8)
+
+
+def mask_of(boxes, margin, shape, ratio=0.):
+    """Pixels with a part in a dilated box, one by one."""
+    mask = np.zeros(shape[:2], bool)
+    for x1, y1, x2, y2 in boxes:
+        dx, dy = margin + ratio * (x2 - x1), margin + ratio * (y2 - y1)
+        for y in range(shape[0]):
+            for x in range(shape[1]):
+                mask[y, x] |= (
+                    x1 - dx < x + 1 and x < x2 + dx and y1 - dy < y + 1
+                    and y < y2 + dy)
+    return mask
+
+
+@pytest.mark.parametrize('fill', FILLS)
+@pytest.mark.parametrize('margin, ratio', [(0., 0.), (2., 0.), (1., .25)])
+def test_nothing_outside_the_dilated_boxes(fill, margin, ratio):
+    image = scene()
+    before = image.copy()
+    painted = Painter(fill, margin, ratio)(image, BOXES, seed=3)
+    assert np.array_equal(image, before)
+    assert painted.dtype == np.uint8 and painted.shape == image.shape
+    changed = (painted != image).any(-1)
+    mask = mask_of(BOXES, margin, image.shape, ratio)
+    assert not changed[~mask].any()
+    assert changed[mask].mean() > .9
+    again = Painter(fill, margin, ratio)(image, BOXES, seed=3)
+    assert np.array_equal(painted, again)
+
+
+@pytest.mark.parametrize('radius', [None, 5.])
+def test_telea_is_that_of_opencv(radius):
+    image = scene()
+    mask = mask_of(BOXES, 2., image.shape).astype(np.uint8)
+    expected = cv2.inpaint(image, mask, radius or 3., cv2.INPAINT_TELEA)
+    painter = Painter('telea', radius=radius)
+    assert np.array_equal(painter(image, BOXES), expected)
+    grey = image[..., :1]
+    expected = cv2.inpaint(grey, mask, radius or 3., cv2.INPAINT_TELEA)
+    assert np.array_equal(painter(grey, BOXES)[..., 0], expected)
+    # A loader may give floats.
+    found = Painter('telea', radius=radius)(image.astype(np.float32), BOXES)
+    assert found.dtype == np.float32
+    assert np.array_equal(found, painter(image, BOXES))
+
+
+@pytest.mark.parametrize('radius', [None, 2.])
+def test_blur_is_that_of_the_whole_image(radius):
+    image = scene(shape=(120, 130, 3))
+    box = (50, 60, 58, 64)
+    sigma = radius or 4.
+    expected = cv2.GaussianBlur(image, (0, 0), sigma)
+    found = Painter('blur', 0., radius=radius)(image, [box])
+    assert np.array_equal(found[60:64, 50:58], expected[60:64, 50:58])
+
+
+def test_mean_is_that_of_the_ring():
+    image = scene()
+    ring = mask_of([(10, 10, 20, 20)], 3., image.shape)
+    other = mask_of([(22, 12, 30, 18)], 0., image.shape)
+    inside = mask_of([(10, 10, 20, 20)], 0., image.shape)
+    expected = image[ring & ~inside & ~other].mean(0).round()
+    found = Painter('mean', 0.)(image, [(10, 10, 20, 20), (22, 12, 30, 18)])
+    assert (found[inside] == expected).all()
+
+
+def flat(value, box=None, shape=(40, 40, 3)):
+    image = np.full(shape, value, np.uint8)
+    if box:
+        image[box[1]:box[3], box[0]:box[2]] = 255
+    return image
+
+
+def test_a_piece_shows_no_object():
+    gone, other = (2, 2, 12, 12), (0, 16, 24, 40)
+    image = flat(50, gone)
+    image[16:40, 0:24] = 200
+    painter = Painter('paste', 2.)
+    for seed in range(8):
+        painted = painter(image, [gone], seed, [other])
+        # No trace is left where the object was.
+        assert (painted[2:12, 2:12] == 50).all()
+    # Objects that stay are better than those that go.
+    found = painter(image, [gone], 0, [(0, 0, 40, 40)])
+    assert not (found[2:12, 2:12] == 255).any()
+
+
+def test_another_image_where_this_one_is_full():
+    box, asked = (5, 5, 15, 15), []
+
+    def donors(share):
+        asked.append(share)
+        return flat(90), [(0, 0, 4, 4)]
+
+    found = Painter('paste', 0.)(flat(50, box), [box], 1, [(0, 0, 40, 40)],
+                                 donors)
+    assert (found[5:15, 5:15] == 90).all() and 0 <= asked[0] < 1
+    # It fades in over the margin alone.
+    found = Painter('paste', 3.)(flat(50, box), [box], 1, [(0, 0, 40, 40)],
+                                 donors)
+    assert (found[5:15, 5:15] == 90).all()
+    assert found[9, 2:5, 0].tolist() == [60, 70, 80]
+
+
+@pytest.mark.parametrize('fill', FILLS)
+def test_a_box_as_large_as_the_image(fill):
+    image = scene()
+    painted = Painter(fill)(image, [(-5, -5, 99, 99)])
+    assert (painted == image.mean((0, 1)).round()).all()
+    # Boxes outside paint nothing.
+    painted = Painter(fill)(image, [(70, 0, 80, 9), (5, 60, 9, 70)])
+    assert np.array_equal(painted, image)
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(fill='nearest'), "fill is 'nearest'; it must be one of telea, blur"),
+    (dict(margin=-1), 'painting.margin is -1'),
+    (dict(margin=None), 'painting.margin is None'),
+    (dict(margin_ratio='a'), "painting.margin_ratio is 'a'"),
+    (dict(radius=0), 'painting.radius is 0'),
+    (dict(margin=float('inf')), 'painting.margin is inf'),
+])
+def test_bad_arguments(options, message):
+    with pytest.raises(ForgetError, match=message) as caught:
+        Painter(**options)
+    assert '\n' not in str(caught.value)
+
+
+def test_images_that_cannot_be_painted():
+    with pytest.raises(ForgetError, match='4 channels cannot be painted'):
+        Painter()(scene(shape=(20, 20, 4)), [(2, 2, 5, 5)])
