@@ -7,4 +7,4 @@ comparison = './ddetr_shapes.py'
 recovery = dict(
     name='Recovery (Deformable DETR, shapes)',
     reference=dict(config='../pretrain/ddetr_shapes.py'),
-    steps=[0, 10, 20, 50, 100, 200])
+    steps=[0, 10, 20, 50, 100])

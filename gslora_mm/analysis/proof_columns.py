@@ -1,14 +1,15 @@
 """Names of the numbers that say what is left of forgotten classes."""
 REFERENCE = 'reference'
-# Of numbers of a variant the name follows: f_full, steps_1-shot.
+# Of numbers of a variant its name follows: f_full, steps_1-shot.
 BEFORE, BLOCK = 'f_before', 'best_block'
 OUTPUTS, FEATURES = 'apart_outputs', 'apart_features'
-_STEPS = 'steps_'
+# Steps until 90 % of what the original knows, and of where the reference ends.
+PREFIXES = ('steps_', 'steps_reference_')
 
 
 def is_steps(what):
     """bool: Whether a number counts steps; all others lie in [0, 1]."""
-    return what.startswith(_STEPS)
+    return what.startswith(PREFIXES[0])
 
 
 def numbers_of(table):
@@ -24,6 +25,7 @@ def header(what, score):
         OUTPUTS: 'told apart by outputs',
         FEATURES: 'by features'
     }
-    if is_steps(what):
-        return f'steps to 90 %, {what[len(_STEPS):]}'
+    for prefix, aim in zip(PREFIXES[::-1], ('of the reference', '')):
+        if what.startswith(prefix):
+            return f'{what[len(prefix):]}: steps to 90 % {aim}'.rstrip()
     return names.get(what) or f'{score}_f {what.partition("_")[2]}'

@@ -1,11 +1,10 @@
 """What is left of forgotten classes, one line for each model."""
-import numpy as np
 import pandas as pd
 
 from ..utils import atomic_path
 from .probe_table import collect_apart, collect_probes, render_probes
-from .proof_columns import (BEFORE, BLOCK, FEATURES, OUTPUTS, REFERENCE,
-                            header, is_steps, numbers_of)
+from .proof_columns import (BEFORE, BLOCK, FEATURES, OUTPUTS, PREFIXES,
+                            REFERENCE, header, is_steps, numbers_of)
 from .proof_figure import draw_probes, draw_proof
 from .recover_table import BACK, ORIGINAL, collect_curves
 from .study_markdown import text_table
@@ -73,30 +72,64 @@ def collect_proof(curves, blocks, apart, kinds):
         base = dict(zip(_MODEL, model), seed=seed)
         rows = rows.sort_values('step')
         lines.append(dict(base, what=BEFORE, value=rows['f'].iloc[0]))
-        end = dict(base, value=rows['f'].iloc[-1])
-        if kinds[variant] != 'tune':
-            lines.append(dict(end, what=f'f_{variant}'))
-            continue
-        aim = _aim(curves, model)
-        there = rows['step'][(rows['step'] > 0) & (rows['f'] >= aim)]
         lines.append(
-            dict(
-                base,
-                what=f'steps_{variant}',
-                limit=not len(there),
-                value=there.iloc[0] if len(there) else rows['step'].iloc[-1]))
+            dict(base, what=f'f_{variant}', value=rows['f'].iloc[-1]))
+        if kinds[variant] != 'tune':
+            continue
+        for prefix, aim in _aims(curves, model, variant).items():
+            there = steps_until(rows['step'], rows['f'], aim)
+            lines.append(
+                dict(
+                    base,
+                    what=prefix + variant,
+                    limit=there is None,
+                    value=rows['step'].iloc[-1] if there is None else there))
     found = pd.DataFrame(lines).drop_duplicates([*_MODEL, 'seed', 'what'])
-    if 'limit' not in found:
-        found['limit'] = False
+    found['limit'] = found.get('limit', pd.Series(dtype=object)).reindex(
+        found.index).eq(True)
     return pd.concat([found, _probed(found, blocks, apart)])
 
 
-def _aim(curves, model):
-    """What counts as back: a share of what the original knows."""
-    same = (curves['setting'] == model[0]) & (curves['protocol'] == model[1])
-    first = curves[same & (curves['method'] == ORIGINAL)
-                   & (curves['step'] == 0)]
-    return BACK * first['f'].mean() if len(first) else np.inf
+def steps_until(steps, values, aim):
+    """When a curve first reaches some value.
+
+    Args:
+        steps (Sequence[int]): Ascending. What was measured at step 0 is the
+            model before its rows were drawn anew, which know nothing: the
+            curve begins at zero.
+        values (Sequence[float]): Measured there.
+        aim (float): The value.
+
+    Returns:
+        float | None: Between two measurements, on the line that joins them;
+        None if it is never reached.
+    """
+    before, low = 0, 0.
+    for step, value in zip(steps, values):
+        if step > 0:
+            if value >= aim:
+                if value <= low:
+                    return float(step)
+                share = max(0., (aim - low) / (value - low))
+                return float(before + share * (step - before))
+            before, low = step, value
+    return None
+
+
+def _aims(curves, model, variant):
+    """Values that count as back: a share of what two models know.
+
+    The original as it is; and the model that never saw the classes, at the
+    end of the same curve: from few images nobody may come up to the former.
+    """
+    setting, protocol = model[:2]
+    same = curves[(curves['setting'] == setting)
+                  & (curves['protocol'] == protocol)
+                  & (curves['variant'] == variant)]
+    known = dict(zip(PREFIXES, (
+        same[(same['method'] == ORIGINAL) & (same['step'] == 0)]['f'],
+        same[(same['method'] == REFERENCE) & same['last']]['f'])))
+    return {k: BACK * f.mean() for k, f in known.items() if len(f)}
 
 
 def _probed(found, blocks, apart):
@@ -174,8 +207,16 @@ def _render(name, table, blocks):
             'setting', sort=False):
         score = rows['score'].iloc[0]
         shown = [w for w in numbers_of(rows) if rows[f'{w}_mean'].notna().any()]
-        cells = [[row['title'], str(row['n']), *(_cell(row, w) for w in shown)]
-                 for _, row in rows.iterrows()]  # yapf: disable
+        # Nothing can be said of a difference to a lower bound.
+        bounds = {
+            w
+            for w in shown if is_steps(w) and
+            rows.loc[rows['method'] == REFERENCE, f'{w}_limit'].any()
+        }
+        cells = [[
+            row['title'],
+            str(row['n']), *(_cell(row, w, w in bounds) for w in shown)
+        ] for _, row in rows.iterrows()]
         parts += [
             f'## {setting}',
             text_table(['model', 'n'], [header(w, score) for w in shown],
@@ -191,18 +232,25 @@ def _render(name, table, blocks):
     return '\n\n'.join(parts)
 
 
-def _cell(row, what):
-    """A mean, its spread and its difference to the reference."""
+def _cell(row, what, bound):
+    """A mean, its spread and its difference to the reference.
+
+    Args:
+        row (Series): Of a model.
+        what (str): Name of the number.
+        bound (bool): Whether that of the reference is a lower bound.
+    """
     mean, std = row[f'{what}_mean'], row[f'{what}_std']
     if pd.isna(mean):
         return '-'
     steps = is_steps(what)
     form = '.0f' if steps else '.3f'
-    text = ('> ' if steps and row[f'{what}_limit'] else '') + f'{mean:{form}}'
+    above = steps and row[f'{what}_limit']
+    text = ('> ' if above else '') + f'{mean:{form}}'
     if not pd.isna(std):
         text += f' ({std:{form}})'
     known = row[f'{what}_reference']
-    if pd.isna(known) or row['method'] == REFERENCE:
+    if pd.isna(known) or row['method'] == REFERENCE or above or bound:
         return text
     return f'{text} [{mean - known:+{form}}]'
 

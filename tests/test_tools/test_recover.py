@@ -58,7 +58,21 @@ def measured(monkeypatch):
         write_json(folder / 'curve.json', points)
         return points
 
+    def probe(cfg, request, target, settings, folder):
+        if (folder / 'probes.json').is_file():
+            return read_json(folder / 'probes.json')
+        calls.append((target, 'probes'))
+        known = dict(original=.9, reference=.3).get(target.method, .7)
+        found = dict(
+            layers=[dict(layer=f'layers.{i}', r=.9,
+                         f=known - .2 * i + target.seed / 10)
+                    for i in range(2)],
+            apart=dict(max_logit=.6, outputs=.5 + known / 10, features=known))
+        write_json(folder / 'probes.json', found)
+        return found
+
     monkeypatch.setattr(recovery, 'measure_curve', measure)
+    monkeypatch.setattr(recovery, 'measure_probes', probe)
     monkeypatch.setattr(Recovery, '_check_data', lambda self: None)
     return calls
 
@@ -144,6 +158,54 @@ def test_table_against_plain_python(tmp_path, compared, measured, config):
         assert (compared / 'recover' / name).stat().st_size > 5000
 
 
+def test_proof_against_plain_python(tmp_path, compared, measured):
+    config = write(
+        tmp_path / 'recover.py',
+        variants={
+            'full': {},
+            'few': dict(shots=2, share=.5, train='all')
+        },
+        probes=dict(images=9),
+        settings=['single'])
+    text = run(config, compared, tmp_path)
+    assert len(measured) == 4 * 2 * 3
+    assert run(config, compared, tmp_path) == text and len(measured) == 24
+    table = pd.read_csv(compared / 'recover/proof.csv').set_index('method')
+    assert set(table.index) == {'original', 'reference', 'filter', 'tune'}
+    row = table.loc['filter']
+    assert row['n'] == 2
+    assert row['f_before_mean'] == pytest.approx(.02)
+    # Twenty steps of .01 and of .02.
+    assert row['f_full_mean'] == pytest.approx(.02 + .3)
+    assert row['f_full_reference'] == pytest.approx(.32 + .3)
+    # 90 % of .92: nobody but the original gets there.
+    assert row['steps_few_mean'] == 20 and row['steps_few_limit']
+    # The original, on a line from zero: .92 + .1 after ten steps, and .92 +
+    # .2 with the other seed.
+    aim = .9 * .92
+    assert table.loc['original', 'steps_few_mean'] == pytest.approx(
+        np.mean([10 * aim / 1.02, 10 * aim / 1.12]))
+    assert not table.loc['original', 'steps_few_limit']
+    # 90 % of .62, where the reference ends on average.
+    assert row['steps_reference_few_limit']
+    aim = .9 * .62
+    first = 10 + 10 * (aim - .42) / .1 if aim > .42 else 10 * aim / .42
+    first = 20 if first > 20 else first
+    second = 10 * aim / .52 if aim <= .52 else 10 + 10 * (aim - .52) / .2
+    found = table.loc['reference', 'steps_reference_few_mean']
+    assert found == pytest.approx((first + second) / 2)
+    assert row['best_block_mean'] == pytest.approx(.7 + .05)
+    assert row['best_block_std'] == pytest.approx(.1 / np.sqrt(2))
+    assert row['best_block_reference'] == pytest.approx(.35)
+    assert row['apart_outputs_mean'] == pytest.approx(.6)
+    assert row['apart_features_mean'] == pytest.approx(.7)
+    assert '0.750 (0.071) [+0.400]' in text and '> 20 (0)' in text
+    blocks = pd.read_csv(compared / 'recover/probes.csv')
+    assert len(blocks) == 4 * 2 * 2
+    for name in ('proof.png', 'proof.pdf', 'probes.png', 'probes.pdf'):
+        assert (compared / 'recover' / name).stat().st_size > 5000
+
+
 def test_comparison_shows_it(tmp_path, compared, measured, config):
     run(config, compared, tmp_path)
     text = Comparison(tmp_path / 'methods.py', compared).tabulate()
@@ -183,6 +245,15 @@ def test_tool(tmp_path, compared, measured, config, capsys):
     (dict(variants={'x': dict(shots=1, images=2)}), 'keep one'),
     (dict(variants={'x': dict(fresh=1)}), 'True or False'),
     (dict(variants={'x': dict(shot=1)}), "did you mean 'shots'"),
+    (dict(variants={'x': dict(share=.5)}), 'no shots'),
+    (dict(variants={'x': dict(shots=1, share=2)}), 'between 0 and 1'),
+    (dict(variants={'x': dict(train='half')}), 'forget.train'),
+    (dict(variants={'x': dict(steps=[0])}), "steps of variant 'x'"),
+    (dict(variants={'probes': {}}), 'choose another'),
+    (dict(probes=dict(image=3)), "did you mean 'images'"),
+    (dict(probes=dict(images=1)), 'images is 1'),
+    (dict(folder='../x'), 'recovery.folder'),
+    (dict(options={'forget.lora.rnk': 4}), 'rnk'),
     (dict(methods=['filtr']), "did you mean 'filter'"),
     (dict(reference=dict(config='none.py')), 'no such file'),
     (dict(lr=-1.), 'recovery.lr'),

@@ -66,7 +66,7 @@ def layer_features(model, batches):
         for name in parts[0][0]
     }
     logits, labels = (_joined(part[i] for part in parts) for i in (1, 2))
-    return LayerFeatures(layers, logits, labels, parts[0][3])
+    return LayerFeatures(layers, logits, labels.astype(int), parts[0][3])
 
 
 def _joined(tensors):
