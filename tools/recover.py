@@ -43,9 +43,10 @@ def main():
     recovery = Recovery(args.config, args.work_dir, args.seeds, args.methods)
     print(recovery.tabulate() if args.table_only else recovery.
           run(Path(__file__).parent, args.jobs))
-    print('proof.csv, proof.md, proof.png, probes.csv, probes.png, '
-          'recover.csv, recover.json, recover.md, recover.png, and each figure '
-          f'as pdf: {recovery.work_dir}')
+    print(
+        'proof.csv, proof.md, proof.png, probes.csv, probes.png, '
+        'recover.csv, recover.json, recover.md, recover.png, and each figure '
+        f'as pdf: {recovery.work_dir}')
 
 
 if __name__ == '__main__':

@@ -3,8 +3,7 @@
 # The whole model, from so many images of each forgotten class. They are a
 # quarter of every batch: strewn among all others a single image would come up
 # twice in a curve.
-_tune = dict(
-    train='all', share=.25, lr=3e-4, steps=[0, 2, 5, 10, 20, 50, 100])
+_tune = dict(train='all', share=.25, lr=3e-4, steps=[0, 2, 5, 10, 20, 50, 100])
 recovery = dict(
     methods=[
         'gs_lora', 'gs_lora_pp', 'output_filter', 'row_reset', 'delete',

@@ -19,8 +19,7 @@ def collect_probes(probes):
         dict(_of(target), block=place, **layer) for target, found in probes
         for place, layer in enumerate(found['layers'])
     ]
-    frame = pd.DataFrame(
-        lines, columns=[*_KEYS, 'block', 'layer', 'f', 'r'])
+    frame = pd.DataFrame(lines, columns=[*_KEYS, 'block', 'layer', 'f', 'r'])
     return frame.astype(dict(f=float, r=float))
 
 

@@ -72,8 +72,7 @@ def collect_proof(curves, blocks, apart, kinds):
         base = dict(zip(_MODEL, model), seed=seed)
         rows = rows.sort_values('step')
         lines.append(dict(base, what=BEFORE, value=rows['f'].iloc[0]))
-        lines.append(
-            dict(base, what=f'f_{variant}', value=rows['f'].iloc[-1]))
+        lines.append(dict(base, what=f'f_{variant}', value=rows['f'].iloc[-1]))
         if kinds[variant] != 'tune':
             continue
         for prefix, aim in _aims(curves, model, variant).items():
@@ -126,9 +125,10 @@ def _aims(curves, model, variant):
     same = curves[(curves['setting'] == setting)
                   & (curves['protocol'] == protocol)
                   & (curves['variant'] == variant)]
-    known = dict(zip(PREFIXES, (
-        same[(same['method'] == ORIGINAL) & (same['step'] == 0)]['f'],
-        same[(same['method'] == REFERENCE) & same['last']]['f'])))
+    known = dict(
+        zip(PREFIXES,
+            (same[(same['method'] == ORIGINAL) & (same['step'] == 0)]['f'],
+             same[(same['method'] == REFERENCE) & same['last']]['f'])))
     return {k: BACK * f.mean() for k, f in known.items() if len(f)}
 
 
@@ -206,12 +206,15 @@ def _render(name, table, blocks):
     for setting, rows in table[table['protocol'] == first].groupby(
             'setting', sort=False):
         score = rows['score'].iloc[0]
-        shown = [w for w in numbers_of(rows) if rows[f'{w}_mean'].notna().any()]
+        shown = [
+            w for w in numbers_of(rows) if rows[f'{w}_mean'].notna().any()
+        ]
         # Nothing can be said of a difference to a lower bound.
         bounds = {
             w
-            for w in shown if is_steps(w) and
-            rows.loc[rows['method'] == REFERENCE, f'{w}_limit'].any()
+            for w in shown
+            if is_steps(w) and rows.loc[rows['method'] == REFERENCE,
+                                        f'{w}_limit'].any()
         }
         cells = [[
             row['title'],
@@ -253,4 +256,3 @@ def _cell(row, what, bound):
     if pd.isna(known) or row['method'] == REFERENCE or above or bound:
         return text
     return f'{text} [{mean - known:+{form}}]'
-

@@ -69,10 +69,7 @@ def _curves(panel, rows, colours):
             linewidth=0)
     least = min((s for s in rows['step'] if s > 0), default=1)
     panel.set_xscale('symlog', linthresh=least)
-    panel.set(
-        xlabel='steps',
-        ylabel=rows['score'].iloc[0],
-        ylim=(-.03, 1.05))
+    panel.set(xlabel='steps', ylabel=rows['score'].iloc[0], ylim=(-.03, 1.05))
     panel.grid(color='0.9')
 
 

@@ -78,11 +78,13 @@ def markdown_table(table, first, shown):
     """
     present = [k for k in shown if f'{k}_mean' in table]
     score = table['score'].iloc[0]
-    return text_table(
-        first, [shown[key][0].format(score=score) for key in present],
-        [[*(str(row[key]) for key in first),
-          *(_cell(row, key, shown[key][1]) for key in present)]
-         for _, row in table.iterrows()])
+    return text_table(first,
+                      [shown[key][0].format(score=score) for key in present],
+                      [[
+                          *(str(row[key])
+                            for key in first), *(_cell(row, key, shown[key][1])
+                                                 for key in present)
+                      ] for _, row in table.iterrows()])
 
 
 def text_table(first, others, rows):

@@ -39,9 +39,9 @@ def test_tokens_of_every_block(tmp_path):
     # Three images of each class that has any; every evaluation image.
     shown = [i for i, n in enumerate(tiny_classifier.CLASSES)
              if n not in tiny_classifier.UNSEEN]  # yapf: disable
-    assert np.bincount(known.labels, minlength=6).tolist() == [
-        3 * (i in shown) for i in range(6)
-    ]
+    assert np.bincount(
+        known.labels,
+        minlength=6).tolist() == [3 * (i in shown) for i in range(6)]
     assert np.bincount(seen.labels)[shown].tolist() == [4] * 5
     model = tiny_classifier.plain_model(tmp_path / 'tiny.py')
     model.load_state_dict(state)
@@ -61,10 +61,14 @@ def test_tokens_of_every_block(tmp_path):
             assert found.shape[1] == 64
             np.testing.assert_allclose(
                 sorted(found[mine].tolist()),
-                sorted(block[other].tolist()), rtol=1e-4, atol=1e-5)
+                sorted(block[other].tolist()),
+                rtol=1e-4,
+                atol=1e-5)
         np.testing.assert_allclose(
             sorted(seen.logits[mine].tolist()),
-            sorted(logits[other].tolist()), rtol=1e-4, atol=1e-5)
+            sorted(logits[other].tolist()),
+            rtol=1e-4,
+            atol=1e-5)
 
 
 def test_objects_of_a_detector(tmp_path):
@@ -109,9 +113,9 @@ def test_memory_is_averaged_over_the_box():
     np.testing.assert_allclose(found[0], wanted, rtol=1e-5)
     # An encoder that sees the last map only.
     found = layer_features.pool_memory(
-        torch.tensor(memory[:, 24:]).float(),
-        [torch.tensor(x) for x in levels], torch.tensor([[1., *box]]),
-        (32, 48))
+        torch.tensor(memory[:,
+                            24:]).float(), [torch.tensor(x) for x in levels],
+        torch.tensor([[1., *box]]), (32, 48))
     np.testing.assert_allclose(found[0], wanted[3:], rtol=1e-5)
 
 
@@ -130,9 +134,10 @@ def test_matching_does_not_ask_for_classes():
     boxes = torch.tensor(rng.uniform(.2, .4, (5, 4))).float()
     objects = rng.uniform(.2, .4, (3, 4))
     sample = DetDataSample(metainfo=dict(img_shape=(50, 100)))
-    corners = np.concatenate(
-        [objects[:, :2] - objects[:, 2:] / 2,
-         objects[:, :2] + objects[:, 2:] / 2], 1) * [100, 50, 100, 50]
+    corners = np.concatenate([
+        objects[:, :2] - objects[:, 2:] / 2,
+        objects[:, :2] + objects[:, 2:] / 2
+    ], 1) * [100, 50, 100, 50]
     sample.gt_instances = InstanceData(
         bboxes=torch.tensor(corners).float(), labels=torch.tensor([0, 1, 2]))
     head = Head([

@@ -90,9 +90,9 @@ def test_whole_model_learns_from_few_images(tmp_path, monkeypatch, shots):
 
     monkeypatch.setattr(RequestRunner, 'train', watch)
     variant = dict(shots=shots, share=.5, train='all', lr=.01, steps=[0, 3, 6])
-    points = measure.measure_curve(cfg, last, target(tmp_path / 'output_filter'
-                                                     ),
-                                   variant, settings(), tmp_path / 'curve')
+    points = measure.measure_curve(cfg, last,
+                                   target(tmp_path / 'output_filter'), variant,
+                                   settings(), tmp_path / 'curve')
     assert [p['step'] for p in points] == [0, 3, 6]
     model, data, shown = watched
     labels = [int(data.get_data_info(i)['gt_label']) for i in range(len(data))]
@@ -124,8 +124,8 @@ def test_frozen_trunk_keeps_no_graph(filtered, tmp_path, monkeypatch):
         for name in ('layers.0', 'layers.2', 'encoder', 'decoder'):
             for place, module in model.named_modules():
                 if place.endswith(name):
-                    module.register_forward_hook(
-                        lambda m, a, out: seen.append((m.training, out)))
+                    module.register_forward_hook(lambda m, a, out: seen.append(
+                        (m.training, out)))
         return train(self)
 
     monkeypatch.setattr(RequestRunner, 'train', watched)

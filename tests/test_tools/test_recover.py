@@ -64,9 +64,12 @@ def measured(monkeypatch):
         calls.append((target, 'probes'))
         known = dict(original=.9, reference=.3).get(target.method, .7)
         found = dict(
-            layers=[dict(layer=f'layers.{i}', r=.9,
-                         f=known - .2 * i + target.seed / 10)
-                    for i in range(2)],
+            layers=[
+                dict(
+                    layer=f'layers.{i}',
+                    r=.9,
+                    f=known - .2 * i + target.seed / 10) for i in range(2)
+            ],
             apart=dict(max_logit=.6, outputs=.5 + known / 10, features=known))
         write_json(folder / 'probes.json', found)
         return found

@@ -9,8 +9,9 @@ from ...registry import METHODS
 class HeadRecovery(FineTune):
     r"""Learns forgotten classes again.
 
-    The ordinary loss of all images; ``forget.train`` says what trains: of a
-    recovery the head alone, or the whole model from few images. First the rows of the forgotten classes are drawn anew,
+    The ordinary loss of all images; what trains is ``forget.train``: of a
+    recovery the head alone, or the whole model. First the rows of the
+    forgotten classes are drawn anew,
 
     .. math::
         w_c \sim N(0, \sigma^2), \quad

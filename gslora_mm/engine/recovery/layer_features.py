@@ -96,7 +96,8 @@ def _watch_classifier(model):
     seen, modules = {}, dict(model.named_modules())
     # Blocks in a row are named by their first and last child.
     places = {
-        name: name if name in modules else name.replace(
+        name:
+        name if name in modules else name.replace(
             name.rpartition('.')[2],
             name.rpartition('-')[2])
         for name, _, _ in find_blocks(model)
@@ -169,8 +170,8 @@ def _of_objects(model, inputs, samples, seen):
         # Denoising queries, of a detector in training, come first.
         states = states[:, -found.logits.shape[1]:]
         layers[f'decoder.layers.{i}'] = states[image, query]
-    return (layers, found.logits[image, query], torch.cat(labels),
-            found.sigmoid)
+    return (layers, found.logits[image,
+                                 query], torch.cat(labels), found.sigmoid)
 
 
 def matched_by_box(head, boxes, logits, sample):
@@ -203,8 +204,7 @@ def matched_by_box(head, boxes, logits, sample):
     corners = bbox_cxcywh_to_xyxy(boxes) * boxes.new_tensor(
         [width, height, width, height])
     result = assigner.assign(
-        InstanceData(bboxes=corners, scores=logits), objects,
-        sample.metainfo)
+        InstanceData(bboxes=corners, scores=logits), objects, sample.metainfo)
     found = boxes.new_full((len(objects), ), -1, dtype=torch.long)
     query = (result.gt_inds > 0).nonzero().squeeze(1)
     found[result.gt_inds[query] - 1] = query
@@ -233,5 +233,6 @@ def pool_memory(memory, maps, rois, size):
         level = part.transpose(1, 2).reshape(len(part), -1, h, w)
         scale = rois.new_tensor(
             [1., w / size[1], h / size[0], w / size[1], h / size[0]])
-        pooled.append(roi_align(level.contiguous(), rois * scale, 1).flatten(1))
+        pooled.append(
+            roi_align(level.contiguous(), rois * scale, 1).flatten(1))
     return torch.cat(pooled, 1)

@@ -158,8 +158,7 @@ def _learned(run, settings, target, variant, steps, base_print, folder):
     train.experiment_name = f'recover_{target.method}_{target.seed}'
     points = folder / _POINTS
     train.custom_hooks.append(
-        dict(
-            type='gslora_mm.CurveHook', steps=steps, file=str(points)))
+        dict(type='gslora_mm.CurveHook', steps=steps, file=str(points)))
     RequestRunner.from_cfg(train).train()
     return [(p['step'], p['report']) for p in read_json(points)]
 

@@ -49,9 +49,7 @@ def measure_probes(cfg, request, target, recovery, folder):
     """
     state, _ = load_plain_state(target.checkpoint)
     about = dict(
-        probes=recovery.probes,
-        seed=target.seed,
-        weights=fingerprint(state))
+        probes=recovery.probes, seed=target.seed, weights=fingerprint(state))
     path = folder / PROBES
     if path.is_file():
         known = read_json(path)
@@ -109,7 +107,8 @@ def collect_features(cfg, request, target, recovery, folder, state):
 def _evaluated(run, settings, about):
     """The same of all evaluation images."""
     task, about = task_of(run), copy.deepcopy(about)
-    inner = plain_dataset(task.evaluation_data(run, settings.classes)['dataset'])
+    inner = plain_dataset(
+        task.evaluation_data(run, settings.classes)['dataset'])
     inner['pipeline'] = task.prototype_pipeline(run, settings.classes)
     data = about['images']['dataset']
     data['dataset'] = inner
@@ -132,12 +131,14 @@ def _probe_layers(known, seen, forgotten, seed):
                                   seen.layers[layer][shown],
                                   seen.labels[shown], seed)
         of = {
-            short: [v for c, v in accuracy.items() if (c in forgotten) == lost]
+            short:
+            [v for c, v in accuracy.items() if (c in forgotten) == lost]
             for short, lost in (('f', True), ('r', False))
         }
         found.append(
             dict(
-                layer=layer, **{
+                layer=layer,
+                **{
                     short: float(np.mean(values)) if values else None
                     for short, values in of.items()
                 }))

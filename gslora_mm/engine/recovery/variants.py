@@ -66,8 +66,9 @@ def _check_variant(variant, where):
     share = variant.get('share')
     if share is None:
         return
-    if isinstance(share, bool) or not isinstance(
-            share, (int, float)) or not 0 < share < 1:
+    if isinstance(share,
+                  bool) or not isinstance(share,
+                                          (int, float)) or not 0 < share < 1:
         raise ForgetError(f'share of {where} is {share!r}; it must lie '
                           'between 0 and 1')
     if 'shots' not in variant:
