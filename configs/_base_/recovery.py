@@ -19,7 +19,10 @@ recovery = dict(
         '5-shot': dict(shots=5, **_tune),
         '10-shot': dict(shots=10, **_tune),
     },
-    lr=1e-2,
+    # Of the head. On the ViT of the shapes, all values from 1e-2 to 1e-1 bring
+    # the model that never saw the classes about as high in 200 steps (.906,
+    # .922, .933): see ../compare/recover_lr_vit_shapes.py.
+    lr=3e-2,
     # Training images of each class that linear probes learn from.
     probes=dict(images=100),
     seeds=[0, 1, 2])
