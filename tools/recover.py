@@ -1,4 +1,4 @@
-"""Bring forgotten classes back by their last layer, and measure it.
+"""Bring forgotten classes back, and look for what was left of them.
 
     python tools/recover.py configs/compare/recover_vit_shapes.py
 """
@@ -13,8 +13,9 @@ quiet_libraries()
 def parse_args():
     """Arguments of the tool."""
     parser = argparse.ArgumentParser(
-        description='Retrain the head of models that forgot; started again, '
-        'it goes on where it was. Run the comparison that it names first.')
+        description='Retrain models that forgot, their head or all of them, '
+        'and probe their features; started again, it goes on where it was. '
+        'Run the comparison that it names first.')
     parser.add_argument('config', help='config file with a recovery section')
     parser.add_argument(
         '--work-dir',
@@ -42,8 +43,10 @@ def main():
     recovery = Recovery(args.config, args.work_dir, args.seeds, args.methods)
     print(recovery.tabulate() if args.table_only else recovery.
           run(Path(__file__).parent, args.jobs))
-    print('recover.csv, recover.json, recover.md, recover.png, recover.pdf: '
-          f'{recovery.work_dir}')
+    print(
+        'proof.csv, proof.md, proof.png, probes.csv, probes.png, '
+        'recover.csv, recover.json, recover.md, recover.png, and each figure '
+        f'as pdf: {recovery.work_dir}')
 
 
 if __name__ == '__main__':

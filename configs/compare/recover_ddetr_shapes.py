@@ -7,4 +7,9 @@ comparison = './ddetr_shapes.py'
 recovery = dict(
     name='Recovery (Deformable DETR, shapes)',
     reference=dict(config='../pretrain/ddetr_shapes.py'),
-    steps=[0, 10, 20, 50, 100, 200])
+    # Evaluations are the dear part.
+    variants={
+        f'{shots}-shot': dict(steps=[0, 10, 25, 50])
+        for shots in (1, 5, 10)
+    },
+    steps=[0, 20, 50, 100])

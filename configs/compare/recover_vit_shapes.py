@@ -7,4 +7,6 @@ comparison = './vit_shapes.py'
 recovery = dict(
     name='Recovery (ViT, shapes)',
     reference=dict(config='../pretrain/vit_shapes.py'),
-    steps=[0, 5, 10, 20, 50, 100, 200, 400])
+    # By ./recover_lr_vit_shapes.py.
+    lr=1e-1,
+    steps=[0, 5, 10, 20, 50, 100, 200])

@@ -1,5 +1,9 @@
 """The figure of a recovery: curves over the steps."""
+import math
+
 from .figures import new_figure
+
+_COLUMNS = 3
 
 
 def draw_recovery(name, frame, path):
@@ -14,20 +18,19 @@ def draw_recovery(name, frame, path):
         frame (DataFrame): As in ``recover.csv``.
         path (str | Path): The image to write.
     """
-    from matplotlib import colormaps
     frame = frame[frame['protocol'] == frame['protocol'].iloc[0]]
-    titles = list(dict.fromkeys(frame['title']))
-    few, many = colormaps['tab10'], colormaps['tab20']
-    colours = {
-        title: (few if len(titles) <= few.N else many)(i % many.N)
-        for i, title in enumerate(titles)
-    }
+    colours = colours_of(frame['title'])
     settings = list(dict.fromkeys(frame['setting']))
     variants = list(dict.fromkeys(frame['variant']))
-    figure = new_figure(4. * len(variants) + 2., 3.4 * len(settings))
-    grid = figure.subplots(len(settings), len(variants), squeeze=False)
-    for line, setting in zip(grid, settings):
-        for panel, variant in zip(line, variants):
+    columns = min(_COLUMNS, len(variants))
+    lines = math.ceil(len(variants) / columns)
+    figure = new_figure(4. * columns + 2., 3.4 * lines * len(settings))
+    grid = figure.subplots(lines * len(settings), columns, squeeze=False)
+    for place, setting in enumerate(settings):
+        panels = [p for line in grid[place * lines:][:lines] for p in line]
+        for panel in panels[len(variants):]:
+            panel.set_visible(False)
+        for panel, variant in zip(panels, variants):
             rows = frame[(frame['setting'] == setting)
                          & (frame['variant'] == variant)]
             draw = _curves if rows['step'].nunique() > 2 else _bars
@@ -36,6 +39,17 @@ def draw_recovery(name, frame, path):
     _legend(figure, colours)
     figure.suptitle(name, fontsize=11)
     figure.savefig(path, dpi=150)
+
+
+def colours_of(titles):
+    """dict[str, tuple]: A colour for each of some titles, in their order."""
+    from matplotlib import colormaps
+    titles = list(dict.fromkeys(titles))
+    few, many = colormaps['tab10'], colormaps['tab20']
+    return {
+        title: (few if len(titles) <= few.N else many)(i % many.N)
+        for i, title in enumerate(titles)
+    }
 
 
 def _curves(panel, rows, colours):
@@ -55,10 +69,7 @@ def _curves(panel, rows, colours):
             linewidth=0)
     least = min((s for s in rows['step'] if s > 0), default=1)
     panel.set_xscale('symlog', linthresh=least)
-    panel.set(
-        xlabel='steps of the head',
-        ylabel=rows['score'].iloc[0],
-        ylim=(-.03, 1.05))
+    panel.set(xlabel='steps', ylabel=rows['score'].iloc[0], ylim=(-.03, 1.05))
     panel.grid(color='0.9')
 
 

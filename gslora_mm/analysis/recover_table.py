@@ -10,7 +10,7 @@ from .study_markdown import markdown_table
 _KEYS = ['setting', 'variant', 'method', 'title', 'protocol', 'score']
 ORIGINAL = 'original'
 # A class counts as back at this share of what the original knows.
-_BACK = .9
+BACK = .9
 _SHOWN = {
     'f_start': ('{score}_f before', '.3f'),
     'f': ('{score}_f after', '.3f'),
@@ -89,7 +89,7 @@ def summarise_curves(frame):
         start, end = rows.iloc[0], rows.iloc[-1]
         aim = known.get((line['setting'], line['protocol']), float('nan'))
         # At step 0 it is the model as it was left.
-        there = rows['step'][(rows['step'] > 0) & (rows['f'] >= _BACK * aim)]
+        there = rows['step'][(rows['step'] > 0) & (rows['f'] >= BACK * aim)]
         lines.append(
             dict(
                 line,

@@ -78,15 +78,33 @@ def markdown_table(table, first, shown):
     """
     present = [k for k in shown if f'{k}_mean' in table]
     score = table['score'].iloc[0]
+    return text_table(first,
+                      [shown[key][0].format(score=score) for key in present],
+                      [[
+                          *(str(row[key])
+                            for key in first), *(_cell(row, key, shown[key][1])
+                                                 for key in present)
+                      ] for _, row in table.iterrows()])
+
+
+def text_table(first, others, rows):
+    """Cells as a Markdown table.
+
+    Args:
+        first (list[str]): Headers of the columns of text.
+        others (list[str]): Headers of the columns of numbers behind them.
+        rows (list[list[str]]): The cells.
+
+    Returns:
+        str: The lines.
+    """
     layout = Table(box=MARKDOWN)
     for header in first:
         layout.add_column(header, no_wrap=True)
-    for key in present:
-        layout.add_column(
-            shown[key][0].format(score=score), no_wrap=True, justify='right')
-    for _, row in table.iterrows():
-        layout.add_row(*(str(row[key]) for key in first),
-                       *(_cell(row, key, shown[key][1]) for key in present))
+    for header in others:
+        layout.add_column(header, no_wrap=True, justify='right')
+    for row in rows:
+        layout.add_row(*row)
     # Wide, as rich would cut what does not fit; names are no markup.
     console = Console(
         file=io.StringIO(), width=1000, color_system=None, markup=False,

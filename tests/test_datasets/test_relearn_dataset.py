@@ -81,6 +81,22 @@ def test_few_shots_of_what_was_forgotten(coco, seed):
         assert 1 <= sum(label in labels for labels in few) <= 2
 
 
+def test_few_shots_apart_come_first(coco):
+    data = RelearnDataset(
+        coco, ['ash', 'birch'], ['cedar', 'date'], shots=1, apart=True)
+    found = shown(data)
+    few, others = found[:data.num_forget], found[data.num_forget:]
+    assert [i for i, _ in others] == [4, 5, 6, 9]
+    assert {0, 1} <= set().union(*(labels for _, labels in few)) and few
+    assert all(labels & {0, 1} for _, labels in few)
+    # Every image is one to learn from.
+    assert {data[i]['data_samples'].stream
+            for i in range(len(data))} == {'retain'}
+    together = RelearnDataset(
+        coco, ['ash', 'birch'], ['cedar', 'date'], shots=1)
+    assert together.num_forget == 0 and sorted(found) == shown(together)
+
+
 def test_few_shots_need_images_without_them(coco):
     # Every image of the one class that stays shows another, too.
     path = coco['data_root'] + '/all.json'

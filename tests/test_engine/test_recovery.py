@@ -72,6 +72,73 @@ def test_head_alone_learns_and_is_measured(filtered, tmp_path, monkeypatch):
     assert not list((tmp_path / 'curve').glob('*.pth'))
 
 
+@pytest.mark.parametrize('shots', [1, 2])
+def test_whole_model_learns_from_few_images(tmp_path, monkeypatch, shots):
+    path, _ = baselines.run('output_filter', tmp_path, tiny_classifier)
+    cfg = read_config(str(path))
+    last = ForgetSettings.from_config(cfg).requests[-1]
+    watched, train = [], RequestRunner.train
+
+    def watch(self):
+        data = self.train_dataloader.dataset
+        shown, read = [], type(data).__getitem__
+        monkeypatch.setattr(
+            type(data), '__getitem__',
+            lambda data, i: shown.append(i) or read(data, i))
+        watched[:] = train(self), data, shown
+        return watched[0]
+
+    monkeypatch.setattr(RequestRunner, 'train', watch)
+    variant = dict(shots=shots, share=.5, train='all', lr=.01, steps=[0, 3, 6])
+    points = measure.measure_curve(cfg, last,
+                                   target(tmp_path / 'output_filter'), variant,
+                                   settings(), tmp_path / 'curve')
+    assert [p['step'] for p in points] == [0, 3, 6]
+    model, data, shown = watched
+    labels = [int(data.get_data_info(i)['gt_label']) for i in range(len(data))]
+    gone = [tiny_classifier.CLASSES.index(name)
+            for name in (*last.forgotten, *last.classes)]  # yapf: disable
+    # So many of each forgotten class and, beside them, every other image.
+    counts = np.bincount(labels, minlength=6)
+    unseen = tiny_classifier.CLASSES.index(*tiny_classifier.UNSEEN)
+    for label, count in enumerate(counts):
+        wanted = shots if label in gone else tiny_classifier.TRAIN
+        assert count == (0 if label == unseen else wanted)
+    # Six batches of four, half of them few images.
+    assert len(shown) == 24
+    assert sum(labels[i] in gone for i in shown) == 12
+    before, _ = load_plain_state(tmp_path / 'output_filter/request_02'
+                                 '/merged.pth')
+    after = model.state_dict()
+    assert not torch.equal(before['backbone.layers.0.attn.qkv.weight'],
+                           after['backbone.layers.0.attn.qkv.weight'])
+
+
+def test_frozen_trunk_keeps_no_graph(filtered, tmp_path, monkeypatch):
+    """What makes the retraining of a head cheap."""
+    cfg, last, run = filtered
+    seen, train = [], RequestRunner.train
+
+    def watched(self):
+        model = self.model
+        for name in ('layers.0', 'layers.2', 'encoder', 'decoder'):
+            for place, module in model.named_modules():
+                if place.endswith(name):
+                    module.register_forward_hook(lambda m, a, out: seen.append(
+                        (m.training, out)))
+        return train(self)
+
+    monkeypatch.setattr(RequestRunner, 'train', watched)
+    measure.measure_curve(cfg, last, target(run), {}, settings(steps=[0, 2]),
+                          tmp_path / 'curve')
+    tensors = [
+        t for _, out in seen
+        for t in (out if isinstance(out, tuple) else (out, ))
+        if isinstance(t, torch.Tensor)
+    ]
+    assert tensors and not any(t.requires_grad for t in tensors)
+
+
 def test_curve_is_measured_once(filtered, tmp_path, monkeypatch):
     cfg, last, run = filtered
     folder = tmp_path / 'curve'

@@ -132,15 +132,37 @@ def test_every_method_is_built(path):
 
 @pytest.mark.parametrize('path', RECOVERIES, ids=lambda p: p.stem)
 def test_shipped_recovery_names_what_there_is(path, tmp_path):
-    assert path.stem.removeprefix('recover_') in {p.stem for p in SHIPPED}
+    assert path.stem.rpartition('recover_')[2].removeprefix('lr_') in {
+        p.stem
+        for p in SHIPPED
+    }
     found = Recovery(path, tmp_path / 'out')
     assert found.names == ['single']
-    assert set(found.settings.variants) == {'full', 'few-shot', 'prototype'}
+    seeds = len(found.settings.seeds)
     # The original, the reference, and those of the comparison.
-    assert len(found.targets) == 3 * (2 + len(found.methods))
-    assert len(found.jobs) == 3
+    assert len(found.targets) == seeds * (2 + len(found.methods))
+    assert len(found.jobs) == seeds
+    if 'lr' in path.stem:
+        rates = [v['lr'] for v in found.settings.variants.values()]
+        assert len(set(rates)) == len(rates) > 3
+        # Nothing is chosen by what methods are judged by, or on its images.
+        assert not found.methods
+        assert found.work_dir.name != 'recover'
+        root = found.targets[0][1].val_dataloader.dataset.data_root
+        assert root.endswith('search/')
+    else:
+        assert _shots(found) == [1, 5, 10]
+        assert {'full', 'prototype'} < set(found.settings.variants)
+        assert found.settings.probes
     for job in found.jobs:
         assert job.config.train_dataloader.dataset.classes
+
+
+def _shots(found):
+    return [
+        v['shots'] for v in found.settings.variants.values()
+        if v.get('train') == 'all'
+    ]
 
 
 def _blocks():

@@ -1,22 +1,17 @@
 """The config of a recovery, read and checked."""
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...utils import ForgetError
 from ..config_checks import check_number, refuse_unknown
 from ..study.axes import existing_file, read_options
 from ..study.config import check_seeds, read_plain
+from .variants import DEFAULTS, STEPS, read_probes, read_steps, read_variants
 
 _KEYS = ('name', 'settings', 'methods', 'models', 'reference', 'variants',
-         'steps', 'lr', 'batch_size', 'seeds')
+         'steps', 'lr', 'batch_size', 'seeds', 'probes', 'options', 'folder')
 _REFERENCE_KEYS = ('config', 'options', 'title')
-_VARIANT_KEYS = ('shots', 'fresh', 'images', 'mix')
-_VARIANTS = {
-    'full': {},
-    'few-shot': dict(shots=4),
-    'prototype': dict(images=5, mix=.5)
-}
-_STEPS = [0, 5, 10, 20, 50, 100, 200]
 
 
 @dataclass(frozen=True)
@@ -35,9 +30,13 @@ class RecoverySettings:
             model that is trained without the forgotten classes.
         variants (dict[str, dict]): How classes are brought back.
         steps (list[int]): When it is measured.
-        lr (float): Learning rate of the head.
+        lr (float): Learning rate, where a variant has none of its own.
         batch_size (int | None): Images per step; None: as in the base.
         seeds (list[int]): Seeds.
+        probes (dict | None): What is asked of frozen features; None:
+            nothing. See :func:`~.variants.read_probes`.
+        options (dict): Options of all settings, e.g. of another split.
+        folder (str): Where it is kept, in the folder of the comparison.
     """
     name: str
     comparison: str
@@ -50,6 +49,9 @@ class RecoverySettings:
     lr: float
     batch_size: int
     seeds: list
+    probes: dict = None
+    options: dict = field(default_factory=dict)
+    folder: str = 'recover'
 
 
 def read_recovery(path, seeds=None):
@@ -68,9 +70,14 @@ def read_recovery(path, seeds=None):
                 'full': {},                          # all training images
                 'as published': dict(fresh=False),   # from the rows left
                 'few-shot': dict(shots=4),           # of a forgotten class
+                # The whole model; its share of every batch are those images.
+                '1-shot': dict(shots=1, share=.25, train='all', lr=1e-4),
                 'prototype': dict(images=5, mix=.5)  # without a gradient
             },
-            steps=[0, 10, 100], lr=1e-3, batch_size=48, seeds=[0, 1, 2])
+            steps=[0, 10, 100], lr=1e-3, batch_size=48, seeds=[0, 1, 2],
+            # Linear probes of frozen features, trained on so many images of
+            # each class; none without it.
+            probes=dict(images=100))
 
     Args:
         path (str): The config file.
@@ -98,9 +105,20 @@ def read_recovery(path, seeds=None):
         _names(content, 'settings', path), _names(content, 'methods', path),
         read_options(content.get('models', {}), f'models of {path}'),
         _reference(content.get('reference'), folder, path),
-        _variants(content.get('variants', _VARIANTS), path),
-        _steps(content.get('steps', _STEPS), path), lr, batch,
-        check_seeds(content.get('seeds', [0]) if seeds is None else seeds))
+        read_variants(content.get('variants', DEFAULTS), path),
+        read_steps(content.get('steps', STEPS), f'recovery.steps of {path}'),
+        lr, batch,
+        check_seeds(content.get('seeds', [0]) if seeds is None else seeds),
+        read_probes(content.get('probes'), path),
+        read_options(content.get('options', {}), f'options of {path}'),
+        _folder(content.get('folder', 'recover'), path))
+
+
+def _folder(name, path):
+    if not isinstance(name, str) or not re.fullmatch(r'[\w+-][\w.+-]*', name):
+        raise ForgetError(f'recovery.folder of {path} is {name!r}; give the '
+                          'name of a folder, letters, digits, . + - _')
+    return name
 
 
 def _names(content, key, path):
@@ -126,31 +144,3 @@ def _reference(content, folder, path):
         options=read_options(
             content.get('options', {}), f'options of the {where}'),
         title=content.get('title', 'Never saw them'))
-
-
-def _variants(content, path):
-    if not isinstance(content, dict) or not content:
-        raise ForgetError(f'recovery.variants of {path} is {content!r}; give '
-                          "e.g. {'full': {}, 'few-shot': dict(shots=4)}")
-    for name, variant in content.items():
-        where = f'variant {name!r} of {path}'
-        refuse_unknown(where, read_options(variant, where), _VARIANT_KEYS)
-        check_number(f'shots of {where}', variant.get('shots'), int, 1)
-        check_number(f'images of {where}', variant.get('images'), int, 1)
-        learns = {'shots', 'fresh'} & set(variant)
-        if learns and {'images', 'mix'} & set(variant):
-            raise ForgetError(f'{where} has {learns.pop()}, for a head that '
-                              'learns, beside what prototypes are made of; '
-                              'keep one')
-        if not isinstance(variant.get('fresh', True), bool):
-            raise ForgetError(f'fresh of {where} must be True or False')
-    return {str(name): dict(v) for name, v in content.items()}
-
-
-def _steps(steps, path):
-    if not isinstance(steps, list) or len(steps) < 2 or any(
-            isinstance(s, bool) or not isinstance(s, int) or s < 0
-            for s in steps):
-        raise ForgetError(f'recovery.steps of {path} is {steps!r}; give two '
-                          'or more whole numbers, e.g. [0, 10, 100]')
-    return sorted({0, *steps})

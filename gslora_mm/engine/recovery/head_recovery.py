@@ -1,4 +1,4 @@
-"""Retraining of the layers that classify."""
+"""Training that brings classes back."""
 import torch
 
 from ...methods import FineTune
@@ -7,10 +7,11 @@ from ...registry import METHODS
 
 @METHODS.register_module()
 class HeadRecovery(FineTune):
-    r"""Learns forgotten classes again, with everything but the head frozen.
+    r"""Learns forgotten classes again.
 
-    The ordinary loss of all images; what trains is ``forget.train='head'``.
-    First the rows of the forgotten classes are drawn anew,
+    The ordinary loss of all images; what trains is ``forget.train``: of a
+    recovery the head alone, or the whole model. First the rows of the
+    forgotten classes are drawn anew,
 
     .. math::
         w_c \sim N(0, \sigma^2), \quad
@@ -28,6 +29,13 @@ class HeadRecovery(FineTune):
 
     def __init__(self, classes, fresh=True):
         self.classes, self.fresh = list(classes), fresh
+
+    def phase(self, epoch):
+        """See :meth:`ForgettingMethod.phase`.
+
+        Both, as the data set keeps few images of forgotten classes apart.
+        """
+        return ('forget', 'retain')
 
     @torch.no_grad()
     def begin(self, model, stored, fresh=True):

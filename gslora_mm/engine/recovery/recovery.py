@@ -1,4 +1,7 @@
 """What is left of forgotten classes: bring them back, and look."""
+from functools import partial
+
+from ...analysis.proof_table import write_proof
 from ...analysis.recover_table import write_recovery
 from ...utils import ForgetError
 from ..compare import Comparison
@@ -8,18 +11,22 @@ from ..study.queue import failures, run_jobs
 from ..tasks import task_of
 from .config import read_recovery
 from .measure import CURVE, measure_curve
+from .probe_run import PROBES, measure_probes
 from .targets import find_targets, reference_jobs, setting_config
+from .variants import RESERVED, kind_of
 
 _LOCK = '.lock'
+# References are the same, whatever is measured.
+_REFERENCES = 'recover'
 
 
 class Recovery:
     """Brings forgotten classes of many models back, all in the same ways.
 
-    The models are those of a comparison after their last request, the
-    original, and one trained without the classes. Nothing but the layers
-    that classify is changed. Every curve is measured once and kept in
-    ``recover/curves`` of the comparison's folder.
+    The models are those of a comparison after their last request, further
+    checkpoints, the original, and one trained without the classes. Every
+    curve is measured once and kept in ``recover/curves`` of the comparison's
+    folder, the answers of a model to probes in ``recover/probes``.
 
     Args:
         config (str): The config of the recovery.
@@ -39,7 +46,7 @@ class Recovery:
     def __init__(self, config, work_dir=None, seeds=None, methods=None):
         self.settings = read_recovery(config, seeds)
         self.comparison = Comparison(self.settings.comparison, work_dir)
-        self.work_dir = self.comparison.work_dir / 'recover'
+        self.work_dir = self.comparison.work_dir / self.settings.folder
         compared = self.comparison.settings
         self.names = named_choice(f'recovery.settings of {config}',
                                   self.settings.settings,
@@ -49,8 +56,10 @@ class Recovery:
                                     compared.titles)
         self.targets, self.jobs = [], []
         for name in self.names:
-            cfg, request = setting_config(compared, name)
-            jobs = reference_jobs(self.settings, name, request, self.work_dir)
+            cfg, request = setting_config(compared, name,
+                                          self.settings.options)
+            jobs = reference_jobs(self.settings, name, request,
+                                  self.comparison.work_dir / _REFERENCES)
             self.jobs += jobs.values()
             self.targets += [(target, cfg, request) for target in find_targets(
                 self.comparison, self.settings, name, self.methods, cfg, jobs)]
@@ -75,13 +84,8 @@ class Recovery:
             failed = run_jobs(todo, tools, jobs, len(self.jobs) - len(todo))
             self._check_data()
             for target, cfg, request in self.targets:
-                if not target.checkpoint.is_file():
-                    continue
-                for name, variant in self.settings.variants.items():
-                    try:
-                        self._measure(target, cfg, request, name, variant)
-                    except ForgetError as err:
-                        failed[f'{target.place} {name}'] = str(err)
+                if target.checkpoint.is_file():
+                    failed.update(self._measure_all(target, cfg, request))
             table = self.tabulate()
         if failed:
             print(table)
@@ -95,38 +99,63 @@ class Recovery:
             task.check_data(cfg, task.class_names(cfg),
                             cfg.forget.get('unseen') or ())
 
-    def _folder(self, target, variant):
-        return self.work_dir / 'curves' / target.place / variant
+    def _measure_all(self, target, cfg, request):
+        """Every curve and the probes of a model; says what failed."""
+        failed = {}
+        for name, folder, measure in self._tasks(target, cfg, request):
+            if not folder.is_dir() or not self._is_done(folder):
+                print(f'{target.setting}, {target.title}, seed {target.seed}: '
+                      f'{name}', flush=True)  # yapf: disable
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                measure()
+            except ForgetError as err:
+                failed[f'{target.place} {name}'] = str(err)
+        return failed
 
-    def _measure(self, target, cfg, request, name, variant):
-        folder = self._folder(target, name)
-        if not (folder / CURVE).is_file():
-            print(f'{target.setting}, {target.title}, seed {target.seed}: '
-                  f'{name}', flush=True)  # yapf: disable
-        folder.mkdir(parents=True, exist_ok=True)
-        return measure_curve(cfg, request, target, variant, self.settings,
-                             folder)
+    @staticmethod
+    def _is_done(folder):
+        return any((folder / name).is_file() for name in (CURVE, PROBES))
+
+    def _tasks(self, target, cfg, request):
+        """Name, folder and measurement of all that is asked of a model."""
+        found = []
+        for name, variant in self.settings.variants.items():
+            folder = self.work_dir / 'curves' / target.place / name
+            found.append((name, folder,
+                          partial(measure_curve, cfg, request, target, variant,
+                                  self.settings, folder)))
+        if self.settings.probes is not None:
+            folder = self.work_dir / 'probes' / target.place
+            found.append((RESERVED, folder,
+                          partial(measure_probes, cfg, request, target,
+                                  self.settings, folder)))
+        return found
 
     def tabulate(self):
-        """Write the table and the figure of what is measured.
+        """Write tables and figures of what is measured.
 
         Returns:
-            str: The table.
+            str: The tables.
 
         Raises:
             ForgetError: If nothing is.
         """
-        curves, missing = [], []
+        curves, probes, missing = [], [], []
         for target, cfg, request in self.targets:
-            for name, variant in self.settings.variants.items():
-                if (self._folder(target, name) / CURVE).is_file():
-                    points = self._measure(target, cfg, request, name, variant)
-                    curves.append((target, name, points))
-                else:
+            for name, folder, measure in self._tasks(target, cfg, request):
+                if not self._is_done(folder):
                     missing.append(f'{target.setting} {target.title} seed '
                                    f'{target.seed} {name}')
+                elif name == RESERVED:
+                    probes.append((target, measure()))
+                else:
+                    curves.append((target, name, measure()))
         if not curves:
             raise ForgetError(f'{self.work_dir} holds no curve; start it '
                               'without --table-only, after the comparison')
-        return write_recovery(self.settings.name, curves, missing,
-                              self.work_dir)
+        name = self.settings.name
+        kinds = {k: kind_of(v) for k, v in self.settings.variants.items()}
+        return '\n\n'.join(
+            (write_proof(name, curves, probes, kinds, self.work_dir),
+             write_recovery(name, curves, missing, self.work_dir)))

@@ -37,17 +37,22 @@ class Target:
         return Path(self.setting) / self.method / f'seed_{self.seed}'
 
 
-def setting_config(comparison, setting):
+def setting_config(comparison, setting, more=None):
     """The config of a setting, without any method.
 
     Args:
         comparison (ComparisonSettings): The comparison.
         setting (str): Name of the setting.
+        more (dict, optional): Further options.
 
     Returns:
         tuple[Config, Request]: The config and its last request.
     """
-    options = {**comparison.options, **comparison.settings.values[setting]}
+    options = {
+        **comparison.options,
+        **comparison.settings.values[setting],
+        **(more or {})
+    }
     check_options(comparison.base_config, options, comparison.base)
     cfg = changed_config(comparison.base_config, options)
     return cfg, ForgetSettings.from_config(cfg).requests[-1]
