@@ -13,6 +13,8 @@ recovery = dict(
     variants={
         # The head, from all training images.
         'full': dict(),
+        # The head, from four images of each forgotten class.
+        'few-shot': dict(shots=4),
         # Five images of each class, and no gradient.
         'prototype': dict(images=5, mix=.5),
         '1-shot': dict(shots=1, **_tune),
