@@ -8,7 +8,7 @@ from ..datasets.requests import parse_requests
 from ..lora.groups import GROUPINGS
 from ..utils import ForgetError
 from .config_checks import check_number, check_types, refuse_unknown
-from .config_file import plain
+from .config_file import config_content, config_digest, plain
 from .ema_settings import EMA_KEYS, read_ema
 from .prototype_settings import PROTOTYPE_KEYS, read_prototypes
 from .tasks import TASKS, task_of
@@ -44,6 +44,7 @@ class ForgetSettings:
         prototypes (dict): How prototypes are made; empty if the method uses
             none. See :func:`~.prototype_settings.read_prototypes`.
         base_fingerprint (str): Of the original model, once it is loaded.
+        config_digest (str): Of the whole config.
     """
 
     requests: list
@@ -57,6 +58,7 @@ class ForgetSettings:
     ema: list = field(default_factory=list)
     prototypes: dict = field(default_factory=dict)
     base_fingerprint: str = ''
+    config_digest: str = ''
 
     @classmethod
     def from_config(cls, cfg):
@@ -89,6 +91,7 @@ class ForgetSettings:
             section.get('model', {}), **read_train(section, methods))
         settings.prototypes = read_prototypes(
             section.get('prototypes'), methods, task)
+        settings.config_digest = config_digest(config_content(cfg))
         return settings
 
     def seen(self, names):
