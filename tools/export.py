@@ -23,7 +23,8 @@ def parse_args():
         'finished one')
     parser.add_argument(
         '--out',
-        help='the checkpoint; default WORK_DIR/release/request_NN.pth')
+        help='the checkpoint; default '
+        'WORK_DIR/releases/request_NN/release.pth')
     parser.add_argument(
         '--base', help='the original checkpoint; default load_from of the run')
     parser.add_argument(

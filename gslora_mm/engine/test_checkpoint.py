@@ -93,7 +93,9 @@ class CheckpointTest:
 
     def _known_base_report(self, checkpoint):
         """The base's report, if the run that made the checkpoint has it."""
-        run = Path(checkpoint).parent.parent
+        # Releases lie one folder deeper than merged checkpoints.
+        runs = Path(checkpoint).absolute().parents[1:3]
+        run = next((p for p in runs if (p / 'run.json').is_file()), runs[0])
         record, report = run / 'run.json', run / 'base' / 'report.json'
         if not (record.is_file() and report.is_file()):
             return None

@@ -23,7 +23,7 @@ TOLERANCE = dict(scores=1e-4, boxes=0.05)
 
 def release_path(work_dir, index):
     """Path: Where a release goes unless a place is named."""
-    return Path(work_dir) / 'release' / f'request_{index:02d}.pth'
+    return Path(work_dir, 'releases', f'request_{index:02d}', 'release.pth')
 
 
 def export_release(work_dir,
@@ -58,7 +58,7 @@ def export_release(work_dir,
     index = len(chain) if index is None else index
     chain.check_index(index, first=1)
     out = Path(out) if out else release_path(work_dir, index)
-    check_target(out, work_dir, forced=out == release_path(work_dir, index))
+    _check_out(out, work_dir, index)
     cfg = config_of(chain.record, work_dir, config)
     settings = ForgetSettings.from_config(cfg)
     state, about = chain.remake(index), chain.meta(index)
@@ -93,13 +93,19 @@ def export_release(work_dir,
             changed=tensors['changed']),
         still_hold=find_holders(work_dir, forgotten, fingerprint(state),
                                 chain.record))
-    write_json(out.with_name(_json_name(out)), content)
+    write_json(out.with_name(RELEASE_JSON), content)
     return out, content
 
 
-def _json_name(out):
-    """``release.json``, with the name of the checkpoint before it."""
-    return f'{out.stem}.{RELEASE_JSON}'
+def _check_out(out, work_dir, index):
+    """A release may replace itself, and nothing else."""
+    own = out == release_path(work_dir, index)
+    check_target(out, work_dir, forced=own)
+    beside = out.with_name(RELEASE_JSON)
+    if beside.exists() and not own:
+        raise ForgetError(f'{beside} is there already; a release needs a '
+                          'folder of its own, name a file in another one '
+                          'with --out FILE')
 
 
 def _fingerprint_checks(chain, index, state):

@@ -108,15 +108,15 @@ def _reason(path, forgotten, release_print, work_dir):
 
 
 def _of_adapter(path, forgotten):
-    reason = ('a change that can be undone: taken off the release it gives '
-              'back the weights before it')
+    reason = ('taken off the release it gives the weights before it; base '
+              'and adapter hold the classes')
     try:
         classes = load_adapter(path)[1].get('classes')
     except ValueError:  # damaged, or of another layout
         return reason
     if isinstance(classes, list) and not forgotten & {*map(str, classes)}:
         return None
-    return f'{reason}, and base and adapter hold both'
+    return reason
 
 
 def _of_weights(path, forgotten, release_print):

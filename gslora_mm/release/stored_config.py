@@ -11,6 +11,9 @@ from ..utils import ForgetError
 _SCOPES = ('mmengine', 'mmcv', 'mmdet', 'mmpretrain', 'gslora_mm')
 # What JSON made a list of and the transforms take as a tuple only.
 _PAIRS = ('scale', 'scales', 'size', 'crop_size', 'img_scale')
+# Of what is in a config, what is built to predict and to measure.
+_BUILT = ('model', 'data_preprocessor', 'train_dataloader', 'val_dataloader',
+          'forget')
 # What decides whether predictions and class sets are the same.
 _SAME = ('model', 'forget')
 _CURE = 'name the config of the run with --config FILE'
@@ -57,11 +60,15 @@ def config_of(record, work_dir, path=None):
 def _from_record(content, work_dir):
     source = f'{work_dir}/{RECORD}'
     _check_imports(content.get('custom_imports') or {}, source)
+    import mmdet.registry
     import mmdet.utils
+    import mmpretrain.registry
     import mmpretrain.utils
     mmdet.utils.register_all_modules(init_default_scope=False)
     mmpretrain.utils.register_all_modules(init_default_scope=False)
-    _check_types(content, _registered(), source)
+    built = {k: content[k] for k in _BUILT if k in content}
+    known = _registered(mmdet.registry, mmpretrain.registry)
+    _check_types(built, known, source)
     cfg = Config(_with_tuples(content))
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     return cfg
@@ -76,10 +83,10 @@ def _check_imports(section, source):
                               f'done from a record; {_CURE}')
 
 
-def _registered():
+def _registered(*modules):
     """Names of all that configs may build."""
     pending = [
-        value for module in (mmengine.registry, own_registries)
+        value for module in (mmengine.registry, own_registries, *modules)
         for value in vars(module).values() if isinstance(value, Registry)
     ]
     names = set()
