@@ -165,7 +165,7 @@ def _prediction_check(chain, index, state, cfg, settings, images):
 def _meta(about, base_print, settings):
     """The little that a release says of itself."""
     return dict(
-        dataset_meta=dict(classes=list(settings.classes)),
+        dataset_meta=dict(classes=settings.classes),
         gslora=dict(
             release=True,
             merged=True,

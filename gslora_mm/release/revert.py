@@ -57,11 +57,11 @@ def _classes(chain):
         if chain.has_merged(i):
             meta = chain.merged(i)[1].get('dataset_meta')
             if isinstance(meta, dict) and meta.get('classes'):
-                return list(meta['classes'])
+                return tuple(meta['classes'])
     from ..engine.settings import ForgetSettings
     from .stored_config import config_of
     cfg = config_of(chain.record, chain.work_dir)
-    return list(ForgetSettings.from_config(cfg).classes)
+    return ForgetSettings.from_config(cfg).classes
 
 
 def later_folders(work_dir, index):

@@ -53,7 +53,7 @@ def test_weights_and_meta(classification, tmp_path, index):
             atol=1e-6)
     assert equal(content['state_dict'],
                  state_of(classification / f'request_0{index}/merged.pth'))
-    assert content['meta']['dataset_meta'] == dict(classes=list(CLASSES))
+    assert content['meta']['dataset_meta'] == dict(classes=CLASSES)
     about = content['meta']['gslora']
     assert about['forgotten'] == sum(REQUESTS[:index], [])
     assert about['request'] == index
