@@ -1,4 +1,4 @@
-"""tools/export.py, revert.py, convert_adapter.py; tools/test.py --precision."""
+"""The tools around a release: export, revert, convert, --precision."""
 import json
 import shutil
 
