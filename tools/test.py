@@ -1,6 +1,7 @@
 """Measure a checkpoint on forgotten, remaining and formerly forgotten classes.
 
     python tools/test.py CONFIG CHECKPOINT [--adapter FILE] [--out FILE.json]
+    python tools/test.py CONFIG RELEASE --precision int8
 """
 import argparse
 
@@ -26,9 +27,14 @@ def parse_args():
     parser.add_argument(
         '--base', help='the pre-trained checkpoint; default load_from')
     parser.add_argument(
+        '--precision',
+        default='fp32',
+        help='evaluate the checkpoint as fp16, bf16 or int8 (dynamic '
+        'quantisation on a CPU); default fp32')
+    parser.add_argument(
         '--out',
         help='write the numbers to this JSON file; '
-        'default <work-dir>/test.json')
+        'default <work-dir>/test.json, with the precision in its name')
     parser.add_argument('--work-dir', default='work_dirs/test')
     parser.add_argument(
         '--show-dir',
@@ -62,19 +68,26 @@ def main():
     from gslora_mm.engine import init_launcher, leave_launcher, read_config
     from gslora_mm.engine.test_checkpoint import CheckpointTest
     from gslora_mm.evaluation import format_gallery, format_table
+    from gslora_mm.release import Precision, precision_file
     from gslora_mm.utils import write_json
+    precision = Precision(args.precision)
+    out = precision_file(args.out, args.work_dir, args.precision)
     cfg = read_config(args.config, args.cfg_options)
     init_launcher(cfg, args.launcher)
     test = CheckpointTest(cfg, args.checkpoint, args.adapter, args.request,
-                          args.base, args.work_dir)
+                          args.base, args.work_dir,
+                          None if precision.plain else precision)
     metrics = test.run()
     main_process = is_main_process()
     leave_launcher()
     if not main_process:
         return
-    out = args.out or f'{args.work_dir}/test.json'
+    title = str(test.name)
+    if not precision.plain:
+        metrics['precision'] = precision.report
+        title += f' ({precision.describe()})'
     write_json(out, metrics)
-    print(format_table([metrics], title=str(test.name)))
+    print(format_table([metrics], title=title))
     if metrics.get('gallery'):
         print(f'\n{format_gallery([metrics])}\n')
     print(f'numbers: {out}')

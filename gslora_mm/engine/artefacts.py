@@ -4,6 +4,7 @@ from ..lora import (LoRAGroups, drop_zero_groups, fingerprint, lora_layers,
                     tensor_digests)
 from ..models.extras import extra_part, is_extra_key, plain_part
 from ..utils import atomic_path, write_json
+from .adapter_info import SIDECAR, adapter_info
 from .checkpoints import save_plain
 from .prepared_file import KEPT, save_prepared, stored_bytes
 
@@ -14,6 +15,9 @@ GROUPS, TRAINING, METRICS = 'groups.json', 'training.json', 'metrics.json'
 def write_artefacts(model, base, settings, request, folder, base_print, cost,
                     history, state=None):  # yapf: disable
     """Write the adapter, the merged checkpoint and the group report.
+
+    The adapter describes itself twice, in its own metadata and, the same, in
+    ``adapter.json`` beside it.
 
     Without LoRA there is no adapter, and the report has no group.
 
@@ -48,8 +52,8 @@ def write_artefacts(model, base, settings, request, folder, base_print, cost,
     meta = _meta(request, settings, base_print, fingerprint(merged))
     report['adapter_bytes'] = report['adapter_bytes_with_zero_groups'] = None
     if adapter:
-        report.update(
-            _write_adapter(model, adapter, report, meta, folder / ADAPTER))
+        about = adapter_info(model, report['groups'], meta, settings, request)
+        report.update(_write_adapter(model, adapter, about, folder))
     save_plain(folder / MERGED, merged,
                dict(dataset_meta=dict(classes=settings.classes), gslora=meta))
     write_json(folder / GROUPS, report)
@@ -74,27 +78,16 @@ def _trained(model, base, merged):
     return [key for key in after if before[key] != after[key]]
 
 
-def _write_adapter(model, adapter, report, meta, path):
-    """Write the adapter; returns its sizes in bytes."""
-    layers = lora_layers(model)
+def _write_adapter(model, adapter, about, folder):
+    """Write the adapter and what it says of itself; returns its sizes."""
     compact = drop_zero_groups(adapter, {
         name: model.groups.keys(i)
         for i, name in enumerate(model.groups.names)
     })
-    about = dict(
-        meta,
-        scaling={
-            n: x.scaling
-            for n, x in layers.items()
-        },
-        rank={
-            n: x.rank
-            for n, x in layers.items()
-        },
-        group=model.groups.by,
-        zero_groups=[g['name'] for g in report['groups'] if g['zero']])
+    path = folder / ADAPTER
     with atomic_path(path) as partial:
         save_adapter(partial, compact, about)
+    write_json(folder / SIDECAR, about)
     return dict(
         adapter_bytes=path.stat().st_size,
         adapter_bytes_with_zero_groups=sum(v.numel() * v.element_size()

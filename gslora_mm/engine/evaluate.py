@@ -6,7 +6,14 @@ from .request_config import evaluation_config
 from .runner import RequestRunner
 
 
-def evaluate_state(cfg, settings, state, source, requests, work_dir, title):
+def evaluate_state(cfg,
+                   settings,
+                   state,
+                   source,
+                   requests,
+                   work_dir,
+                   title,
+                   prepare=None):
     """Measure a plain model on the class sets of some requests.
 
     Args:
@@ -17,6 +24,8 @@ def evaluate_state(cfg, settings, state, source, requests, work_dir, title):
         requests (list[Request]): Whose class sets to measure.
         work_dir (Path): Where the log goes.
         title (str): What is evaluated, for the progress bar.
+        prepare (Callable, optional): Takes the loaded model and the data
+            set and changes the model.
 
     Returns:
         dict: The report of
@@ -27,9 +36,11 @@ def evaluate_state(cfg, settings, state, source, requests, work_dir, title):
     """
     runner = RequestRunner.from_cfg(
         evaluation_config(cfg, settings, requests, work_dir, title))
-    model = runner.model
-    load_into(getattr(model, 'module', model), state, source)
+    model = getattr(runner.model, 'module', runner.model)
+    load_into(model, state, source)
     try:
+        if prepare:
+            prepare(model, runner.test_dataloader.dataset)
         runner.test()
     except ForgetError:
         raise

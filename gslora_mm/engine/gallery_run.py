@@ -34,10 +34,13 @@ class GalleryTest:
     Args:
         cfg (Config): The whole config.
         settings (ForgetSettings): Its forget section, with a gallery.
+        prepare (Callable, optional): Takes the model of :meth:`measure`,
+            loaded, and the data set of the probes and changes the model.
     """
 
-    def __init__(self, cfg, settings):
+    def __init__(self, cfg, settings, prepare=None):
         self.cfg, self.settings = cfg, settings
+        self.prepare = prepare
         self.task = task_of(cfg)
         self.far = settings.gallery['far']
 
@@ -71,14 +74,15 @@ class GalleryTest:
             dict: See :func:`gslora_mm.evaluation.gallery_report`.
         """
         old = _read_templates(Path(base_folder) / TEMPLATES)
-        return self._report(*self._embeddings(state, source), requests, old)
+        found = self._embeddings(state, source, self.prepare)
+        return self._report(*found, requests, old)
 
     def _report(self, gallery, probes, requests, old):
         sets = class_sets_for_requests(requests, self.settings.unseen)
         return gallery_report(*gallery, *probes, self.settings.classes, sets,
                               self.far, old)
 
-    def _embeddings(self, state, source):
+    def _embeddings(self, state, source, prepare=None):
         """Embeddings and labels of the gallery and of the probes."""
         model = MODELS.build(self.task.plain_model(self.cfg))
         load_into(model, state, source)
@@ -86,6 +90,8 @@ class GalleryTest:
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
         model = model.to(device).eval()
         loader = self.task.evaluation_data(self.cfg, self.settings.classes)
+        if prepare:
+            prepare(model, DATASETS.build(loader['dataset']))
         return [
             _embed(model, _whole_loader(loader, data), title)
             for title, data in (('gallery, enrolment',

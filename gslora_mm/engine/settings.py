@@ -8,7 +8,7 @@ from ..datasets.requests import parse_requests
 from ..lora.groups import GROUPINGS
 from ..utils import ForgetError
 from .config_checks import check_number, check_types, refuse_unknown
-from .config_file import plain
+from .config_file import config_content, config_digest, plain
 from .ema_settings import EMA_KEYS, read_ema
 from .painting_settings import PAINTING_KEYS, read_painting
 from .prototype_settings import PROTOTYPE_KEYS, read_prototypes
@@ -47,6 +47,7 @@ class ForgetSettings:
         painting (dict): How the teacher's images are painted; empty if the
             method has none. See :func:`~.painting_settings.read_painting`.
         base_fingerprint (str): Of the original model, once it is loaded.
+        config_digest (str): Of the whole config.
     """
 
     requests: list
@@ -61,6 +62,7 @@ class ForgetSettings:
     prototypes: dict = field(default_factory=dict)
     painting: dict = field(default_factory=dict)
     base_fingerprint: str = ''
+    config_digest: str = ''
 
     @classmethod
     def from_config(cls, cfg):
@@ -95,6 +97,7 @@ class ForgetSettings:
             section.get('prototypes'), methods, task)
         settings.painting = read_painting(
             section.get('painting'), methods, task)
+        settings.config_digest = config_digest(config_content(cfg))
         return settings
 
     def seen(self, names):

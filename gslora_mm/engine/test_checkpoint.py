@@ -62,6 +62,8 @@ class CheckpointTest:
         base (str, optional): The pre-trained checkpoint. Defaults to
             ``load_from`` of the config.
         work_dir (str): Where logs go.
+        prepare (Callable, optional): Changes the model with the checkpoint,
+            see :func:`~.evaluate.evaluate_state`.
     """
 
     def __init__(self,
@@ -70,8 +72,10 @@ class CheckpointTest:
                  adapter=None,
                  request=None,
                  base=None,
-                 work_dir='work_dirs/test'):
+                 work_dir='work_dirs/test',
+                 prepare=None):
         self.cfg, self.work_dir = cfg, Path(work_dir)
+        self.prepare = prepare
         self.settings = ForgetSettings.from_config(cfg)
         self.task = task_of(cfg)
         self.task.check_data(cfg, self.settings.classes, self.settings.unseen)
@@ -89,7 +93,9 @@ class CheckpointTest:
 
     def _known_base_report(self, checkpoint):
         """The base's report, if the run that made the checkpoint has it."""
-        run = Path(checkpoint).parent.parent
+        # Releases lie one folder deeper than merged checkpoints.
+        runs = Path(checkpoint).absolute().parents[1:3]
+        run = next((p for p in runs if (p / 'run.json').is_file()), runs[0])
         record, report = run / 'run.json', run / 'base' / 'report.json'
         if not (record.is_file() and report.is_file()):
             return None
@@ -117,7 +123,8 @@ class CheckpointTest:
         if self.base_report is None:
             state, _ = load_plain_state(self.base)
             self.base_report = self._evaluate(state, self.base, 'base model')
-        report = self._evaluate(self.state, self.name, 'checkpoint')
+        report = self._evaluate(self.state, self.name, 'checkpoint',
+                                self.prepare)
         metrics = request_metrics(self.base_report, self.base_report, report,
                                   self.request.index)
         if self.settings.gallery and is_main_process():
@@ -130,7 +137,8 @@ class CheckpointTest:
 
     def _gallery(self):
         """Identification by embedding, with the base's templates as well."""
-        test, folder = GalleryTest(self.cfg, self.settings), self.work_dir
+        test, folder = GalleryTest(self.cfg, self.settings,
+                                   self.prepare), self.work_dir
         state, _ = load_plain_state(self.base)
         test.base(state, self.base, [self.request], folder)
         base = read_json(folder / REPORT)
@@ -138,6 +146,7 @@ class CheckpointTest:
                              folder)
         return gallery_metrics(base, base, after, self.request.index)
 
-    def _evaluate(self, state, source, title):
+    def _evaluate(self, state, source, title, prepare=None):
         return evaluate_state(self.cfg, self.settings, state, str(source),
-                              [self.request], self.work_dir / 'logs', title)
+                              [self.request], self.work_dir / 'logs', title,
+                              prepare)

@@ -1,0 +1,72 @@
+"""Writing and reading checkpoints that leave the house."""
+import hashlib
+import io
+from pathlib import Path
+
+import torch
+
+from ..utils import ForgetError, atomic_path
+
+
+def write_checkpoint(path, state, meta):
+    """Write a plain checkpoint, whole or not at all.
+
+    The same weights and meta make the same bytes, whatever the file is
+    called: torch puts the name of the file into an archive that it writes
+    itself.
+
+    Args:
+        path (str | Path): Where to.
+        state (dict[str, Tensor]): Its weights.
+        meta (dict): Its meta.
+
+    Returns:
+        str: SHA-256 of the file.
+    """
+    tensors = {k: v.detach().cpu().clone() for k, v in state.items()}
+    buffer = io.BytesIO()
+    torch.save(dict(meta=meta, state_dict=tensors), buffer)
+    content = buffer.getvalue()
+    with atomic_path(path) as partial:
+        partial.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of(path):
+    """SHA-256 of a file in hex.
+
+    Raises:
+        ForgetError: If it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, 'rb') as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as err:
+        raise ForgetError(f'cannot read {path}: {err.strerror}') from err
+    return digest.hexdigest()
+
+
+def check_target(path, work_dir, forced=False):
+    """Check that a file may be written.
+
+    Args:
+        path (str | Path): The file.
+        work_dir (str | Path): Folder of the run, whose own files stay.
+        forced (bool): Whether a file that is there may be replaced.
+
+    Raises:
+        ForgetError: If it is one of the run's, a folder, or there already.
+    """
+    path, work_dir = Path(path), Path(work_dir).resolve()
+    inside = path.resolve()
+    if path.is_dir():
+        raise ForgetError(f'{path} is a folder; name a file with --out FILE')
+    parent = inside.parent
+    if parent.parent == work_dir and parent.name.startswith('request_'):
+        raise ForgetError(f'{path} lies among the files of a request; name '
+                          'another file with --out FILE')
+    if path.exists() and not forced:
+        raise ForgetError(f'{path} is there already; remove it, or name '
+                          'another file with --out FILE')
