@@ -1,7 +1,8 @@
 """The figure of a recovery: curves over the steps."""
-from .figures import new_figure
+from .figures import new_figure, plain_text
 
 
+@plain_text()
 def draw_recovery(name, frame, path):
     """Draw the first protocol, a panel for each setting and variant.
 

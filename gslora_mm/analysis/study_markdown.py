@@ -6,6 +6,8 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
+from ..utils import shown
+
 # Header and format of what is printed; the CSV has more.
 _SHOWN = {
     'f': ('{score}_f', '.3f'),
@@ -85,7 +87,7 @@ def markdown_table(table, first, shown):
         layout.add_column(
             shown[key][0].format(score=score), no_wrap=True, justify='right')
     for _, row in table.iterrows():
-        layout.add_row(*(str(row[key]) for key in first),
+        layout.add_row(*(_plain(row[key]) for key in first),
                        *(_cell(row, key, shown[key][1]) for key in present))
     # Wide, as rich would cut what does not fit; names are no markup.
     console = Console(
@@ -95,6 +97,12 @@ def markdown_table(table, first, shown):
     console.print(layout)
     lines = console.file.getvalue().splitlines()
     return '\n'.join(line.rstrip() for line in lines if line.strip())
+
+
+def _plain(value):
+    # Neither a column nor a tag of HTML begins inside a name.
+    text = shown(value, 200).replace('|', r'\|')
+    return text.replace('<', '&lt;')
 
 
 def _cell(row, key, form):

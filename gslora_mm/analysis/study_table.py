@@ -4,7 +4,8 @@ import math
 import pandas as pd
 
 from ..evaluation import measure_of
-from ..utils import atomic_path, read_json
+from ..utils import atomic_path
+from .artefact_forms import read_groups, read_training
 from .study_figure import draw_study
 from .study_markdown import render_study
 from .summary import read_requests
@@ -54,8 +55,8 @@ def collect(runs):
 
 def _cost(row, folder):
     """What a request took, from its row and the files in its folder."""
-    groups = read_json(folder / 'groups.json')
-    steps = read_json(folder / 'training.json').get('iterations')
+    groups = read_groups(folder / 'groups.json')
+    steps = read_training(folder / 'training.json').get('iterations')
     parameters = row.get('trained_parameters')
     if parameters is None:
         parameters = sum(g['parameters'] for g in groups['groups'])

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
 
+from ..analysis.artefact_forms import read_report
 from ..analysis.summary import write_summary
 from ..evaluation import request_metrics
 from ..lora import fingerprint
-from ..utils import DivergedError, ForgetError, read_json, write_json
+from ..utils import DivergedError, ForgetError, write_json
 from .artefacts import MERGED, METRICS, TRAINING
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
@@ -139,7 +140,7 @@ class ForgettingSequence:
                                                 self.settings.requests,
                                                 path.parent)
             barrier()
-        return read_json(path)
+        return read_report(path)
 
     def _prepare_prototypes(self):
         """Prototypes of the original model, for requests still to train."""
@@ -190,7 +191,7 @@ class ForgettingSequence:
                                     self._measured_with(request), folder,
                                     f'{request.name}, evaluation')
             self._write(path, report)
-        report = read_json(path)
+        report = read_report(path)
         if self._lacks(folder / METRICS):
             ema = self.settings.ema_of(request)
             self._write(

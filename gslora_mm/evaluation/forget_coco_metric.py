@@ -1,6 +1,5 @@
 """AP of any number of class sets from one inference pass."""
 import io
-import json
 import tempfile
 from contextlib import redirect_stdout
 
@@ -70,7 +69,7 @@ class ForgetCocoMetric(CocoMetric):
         except OSError as err:
             raise ForgetError(f'cannot read the annotation file {ann_file}: '
                               f'{err.strerror}; correct ann_file') from err
-        except (UnicodeDecodeError, json.JSONDecodeError) as err:
+        except (ValueError, RecursionError) as err:
             raise ForgetError(
                 f'the annotation file {ann_file} is truncated or no JSON '
                 f'({err}); copy or download it again') from err
