@@ -8,6 +8,7 @@ from ..analysis.artefact_forms import read_report
 from ..analysis.summary import write_summary
 from ..evaluation import request_metrics
 from ..lora import fingerprint
+from ..provenance.run_recorder import RunRecorder
 from ..utils import DivergedError, ForgetError, write_json
 from .artefacts import MERGED, METRICS, TRAINING
 from .checkpoints import load_plain_state
@@ -70,6 +71,8 @@ class ForgettingSequence:
             open_run(cfg, self.work_dir, resume, self.base_print)
             self._lock = lock_run(self.work_dir)
             remove_leftovers(self.work_dir)
+        self.recorder = RunRecorder(cfg, self.settings, self.work_dir,
+                                    task_of(cfg))
 
     def run(self):
         """Run what is not done yet.
@@ -102,6 +105,8 @@ class ForgettingSequence:
         barrier()
         base_report = self._base_report()
         self._prepare_prototypes()
+        self.recorder.record_start(self.base_print)
+        barrier()
         self._check_teacher()
         base, state, base_print = (self.cfg.load_from, self.base_state,
                                    self.base_print)
@@ -111,6 +116,7 @@ class ForgettingSequence:
             if self._lacks(folder / TRAINING):
                 self._say(f'{request.name}: forget '
                           f'{", ".join(request.classes)}')
+                self.recorder.begin(request)
                 train_request(self.cfg, self.settings, request, folder, base,
                               base_print)
             base = str(folder / MERGED)
@@ -118,6 +124,7 @@ class ForgettingSequence:
             before = self._measure(request, folder, state, base, base_report,
                                    before)
             self._test_gallery(request, folder, state, base)
+            self.recorder.record_request(request)
             summary = write_summary(
                 self.work_dir) if is_main_process() else None
         barrier()
