@@ -110,7 +110,7 @@ class Mutator:
             _double(holder, key)
         elif how == 2:
             deep = self.rng.choice(_ODD)
-            for _ in range(self.rng.choice((2, 30, 900))):
+            for _ in range(self.rng.choice((2, 30, 200))):
                 deep = [deep]
             holder[key] = deep
         elif how == 3 and len(found) > 1:
