@@ -89,9 +89,9 @@ def _fault_of(tensors, metadata):
             return f'{key} in its metadata is a {type(value).__name__}'
     for key in ('scaling', 'rank'):
         value = metadata.get(key)
-        for number in value.values() if isinstance(value, dict) else [value]:
-            if number is not None and not _is_finite(number):
-                return f'{key} in its metadata is no finite number'
+        numbers = value.values() if isinstance(value, dict) else [value or 0]
+        if not all(map(_is_finite, numbers)):
+            return f'{key} in its metadata is no finite number'
     for key in ('classes', 'forgotten', 'zero_groups'):
         if not all(isinstance(v, str) for v in metadata.get(key) or ()):
             return f'{key} in its metadata are no names'
