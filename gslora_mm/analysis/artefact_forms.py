@@ -37,12 +37,6 @@ _RECORD = {
         }
     }
 }
-_GALLERY = {
-    'rank1_f?': NUMBER,
-    'rank1_r?': NUMBER,
-    'rank1_f_before?': NUMBER,
-    'rank1_r_before?': NUMBER
-}
 
 
 def read_record(path):
@@ -62,7 +56,12 @@ def read_training(path):
 
 def read_gallery(path):
     """Read ``gallery.json``; raises a ForgetError if it is damaged."""
-    return read_form(path, _GALLERY)
+    found = read_form(path, dict)
+    check_form(
+        found,
+        {key: _TABLE if key == 'per_class' else MEASURED
+         for key in found}, str(path))
+    return found
 
 
 def read_metrics(path):
@@ -86,8 +85,8 @@ def read_metrics(path):
 
 
 def _row_form(measure, values):
-    known = {'H': MEASURED, 'retention': MEASURED}
-    for key in (*known, *(f'{measure.score}_{letter}' for letter in 'fr')):
+    known = {}
+    for key in ('H', *(f'{measure.score}_{letter}' for letter in 'fr')):
         known[key] = MEASURED
     if not isinstance(values, dict):
         return known
@@ -109,8 +108,9 @@ def read_report(path):
     Raises:
         ForgetError: If it is damaged.
     """
-    report = read_form(path, {ALL: dict, 'sets': {EVERY: dict}})
+    report = read_form(path, {ALL: dict})
     measure = measure_of(report)
+    check_form(report, {'sets': {EVERY: dict}}, str(path))
     for name, values in ((ALL, report[ALL]), *report['sets'].items()):
         for protocol in measure.protocols:
             if protocol in values or protocol == measure.protocols[0]:

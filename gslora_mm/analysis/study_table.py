@@ -77,7 +77,7 @@ def _number(value):
 
 def _scores(values, score):
     found = {key: values.get(f'{score}_{key}') for key in _SETS}
-    kept = values['retention']
+    kept = values.get('retention')
     found.update(kept=None if kept is None else 100 * kept, H=values['H'])
     return {k: _number(v) for k, v in found.items()}
 

@@ -10,6 +10,7 @@ from .shown import shown
 #: was nothing to measure.
 NUMBER, COUNT = 'a finite number', 'a whole number from 0'
 MEASURED = 'a finite number or null'
+_HUGE = 1e300
 #: Key of a form for all values of a dict, whatever their keys.
 EVERY = '*'
 
@@ -112,5 +113,6 @@ def _is_number(content, form):
 def _wrong(content, wanted, key):
     found = type(content).__name__
     if isinstance(content, (int, float)):
-        found = f'{content!r}'[:40] if abs(content) < 1e300 else 'huge'
+        # Of an integer beyond any float not even the digits are to be had.
+        found = 'huge' if abs(content) > _HUGE else f'{content!r}'
     return f'{key or "it"} is {found}, not {wanted}'

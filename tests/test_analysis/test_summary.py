@@ -7,6 +7,7 @@ import pytest
 from gslora_mm.analysis import read_requests, render_summary, write_summary
 from gslora_mm.utils import ForgetError
 
+GROUP = dict(name='g', norm=0., zero=True, parameters=4, layers=['l'])
 PROTOCOLS = dict(AP=('paper', 'coco'), Acc=('top1', 'margin'))
 
 
@@ -34,7 +35,7 @@ def make_run(folder, score='Acc', indices=(1, 2), base=(.25, .974)):
                    for p in PROTOCOLS[score]}))
         write(
             request / 'groups.json',
-            dict(groups=[0] * 6, zero_groups=4, zero_ratio=2 / 3,
+            dict(groups=[GROUP] * 6, zero_groups=4, zero_ratio=2 / 3,
                  adapter_bytes=10))  # yapf: disable
         write(request / 'training.json', dict(seconds=1., peak_memory_mb=2.))
     whole = {p: {score: v} for p, v in zip(PROTOCOLS[score], base)}
