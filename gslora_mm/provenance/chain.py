@@ -89,8 +89,12 @@ class Chain:
         write_json(self.work_dir / file, manifest)
         digest = file_digest(self.work_dir / file)
         self.links.append(dict(file=file, sha256=digest))
-        write_json(self.work_dir / CHAIN, self.content())
+        self.save()
         return digest
+
+    def save(self):
+        """Write ``chain.json``."""
+        write_json(self.work_dir / CHAIN, self.content())
 
     def content(self):
         """dict: What ``chain.json`` holds."""

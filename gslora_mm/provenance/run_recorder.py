@@ -3,7 +3,7 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 
-from .chain import MANIFEST, RELEASES, Chain
+from .chain import CHAIN, MANIFEST, Chain
 from .code_version import code_version, environment
 from .digests import TENSOR_FILES, describe_file, fingerprint_of
 from .times import RunTimes, now
@@ -51,6 +51,8 @@ class RunRecorder:
         if not self.active:
             return
         chain = Chain(self.work_dir)
+        if chain.links and not (self.work_dir / CHAIN).is_file():
+            chain.save()
         if chain.holds(MANIFEST):
             return
         data = self._data_lists()
@@ -172,5 +174,3 @@ def _seeds(cfg):
     given = cfg.get('randomness') or {}
     return dict(run=given.get('seed'), data=given.get('data_seed'))
 
-
-__all__ = ['FORMAT', 'RELEASES', 'RunRecorder', 'TIMED']
