@@ -173,4 +173,3 @@ def _config_digest(cfg):
 def _seeds(cfg):
     given = cfg.get('randomness') or {}
     return dict(run=given.get('seed'), data=given.get('data_seed'))
-

@@ -23,6 +23,7 @@ def render_verification(found, work_dir):
     for fault in found.faults:
         lines.append(f'{fault["fault"].upper()}  {fault["file"]}: '
                      f'{fault["detail"]}')
+    lines.append(f'base: {found.base}')
     lines += _files(found)
     lines += [f'note: {note}' for note in found.notes]
     lines += _proof(found.proof)

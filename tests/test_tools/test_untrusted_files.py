@@ -2,8 +2,9 @@
 import json
 import shutil
 import struct
+import subprocess
+import sys
 import zlib
-from pathlib import Path
 
 import pytest
 from tool_calls import REPO, call, error_of
@@ -129,5 +130,16 @@ def test_broken_images_and_bombs(own_data, tmp_path, content):
 
 
 def test_limit_of_pixels_is_set_before_opencv_loads():
-    text = (Path(REPO) / 'gslora_mm/__init__.py').read_text()
-    assert text.index('OPENCV_IO_MAX_IMAGE_PIXELS') < text.index('from .')
+    code = """
+import sys
+import gslora_mm.utils.image_limit
+assert 'cv2' not in sys.modules or gslora_mm.MAX_PIXELS
+import os, cv2, numpy
+data = numpy.frombuffer(bytes.fromhex(sys.argv[1]), numpy.uint8)
+assert os.environ['OPENCV_IO_MAX_IMAGE_PIXELS'] == str(2**27)
+assert cv2.imdecode(data, 1) is None
+"""
+    subprocess.run([sys.executable, '-c', code,
+                    png(30000, 30000).hex()],
+                   check=True,
+                   cwd=REPO)
