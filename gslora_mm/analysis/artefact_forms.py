@@ -1,39 +1,8 @@
 """The files of a run, read as untrusted input."""
 from ..evaluation.measure import ALL, measure_of
-from ..utils import (COUNT, EVERY, MEASURED, NUMBER, check_form, read_form)
+from ..utils import (COUNT, EVERY, MEASURED, NUMBER, ForgetError, check_form,
+                     read_form)
 
-_TABLE = {EVERY: MEASURED}
-_GROUP = {
-    'name': str,
-    'norm': NUMBER,
-    'zero': bool,
-    'parameters': COUNT,
-    'layers': [str]
-}
-_GROUPS = {
-    'groups': [_GROUP],
-    'trained_tensors?': [str],
-    'history?': [[NUMBER]],
-    'zero_groups?': COUNT,
-    'zero_ratio?': NUMBER,
-    'unchanged_tensors?': COUNT,
-    'adapter_bytes?': COUNT
-}
-_TRAINING = {
-    'seconds': NUMBER,
-    'peak_memory_mb?': NUMBER,
-    'iterations?': COUNT,
-    'trained_parameters?': COUNT,
-    'total_parameters?': COUNT,
-    'stored_bytes?': COUNT
-}
-_RECORD = {
-    'config_digest?': str,
-    'base_fingerprint?': str,
-    'config?': {
-        'load_from?': str,
-        'forget?': {
-            'requests?': (list, str)
         }
     }
 }
@@ -77,6 +46,9 @@ def read_metrics(path):
         ForgetError: If it is damaged.
     """
     row = read_form(path, {'request': COUNT, 'classes': [str]})
+    if not row['classes']:
+        raise ForgetError(f'{path} is damaged: it names no class; restore or '
+                          'remove it')
     measure = measure_of(row)
     for protocol in measure.protocols_of(row):
         check_form(row[protocol], _row_form(measure, row[protocol]),

@@ -26,10 +26,11 @@ def render_request(row):
                    '= original'):
         table.add_column(header, justify='right', no_wrap=True)
     for group in row['groups']:
-        table.add_row(shown(group['name']), _number(group['norm'], group['zero']),
-                      _number(group['update_norm'], group['bit_identical']),
-                      _YES[group['zero']], _YES[group['bit_identical']],
-                      _YES[group['same_as_original']])
+        table.add_row(
+            shown(group['name']), _number(group['norm'], group['zero']),
+            _number(group['update_norm'],
+                    group['bit_identical']), _YES[group['zero']],
+            _YES[group['bit_identical']], _YES[group['same_as_original']])
     # Group and class names are data: no markup in them.
     console = Console(
         file=io.StringIO(),

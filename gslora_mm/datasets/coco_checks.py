@@ -20,5 +20,5 @@ def check_coco(path, folder, classes):
     if missing:
         raise ForgetError(
             f'{len(missing)} of {len(wanted)} images of {path} are not on '
-            f'disk, e.g. {shown(missing[0])}; restore them or correct data_root and '
-            'data_prefix.img')
+            f'disk, e.g. {shown(missing[0])}; restore them or correct '
+            'data_root and data_prefix.img')

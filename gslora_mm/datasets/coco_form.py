@@ -68,8 +68,8 @@ def _check_distinct(entries, name, key, ann_file):
     if len(seen) == len(entries):
         return
     known = set()
-    double = next(
-        e[key] for e in entries if e[key] in known or known.add(e[key]))
+    double = next(e[key] for e in entries
+                  if e[key] in known or known.add(e[key]))
     raise ForgetError(f'{ann_file} has the {key} {double!r} twice among its '
                       f'{name}; give each its own')
 
@@ -81,8 +81,7 @@ def _sound_annotation(entry):
         return (type(box) is list and len(box) == 4 and all(
             type(v) in (int, float) and -_LARGEST < v < _LARGEST
             for v in itertools.chain(box, (entry['area'], )))
-                and type(entry['id']) is int
-                and type(entry['image_id']) is int
+                and type(entry['id']) is int and type(entry['image_id']) is int
                 and type(entry['category_id']) is int
                 and type(entry.get('iscrowd', 0)) is int)
     except (KeyError, TypeError, AttributeError):

@@ -57,8 +57,8 @@ def check_on_disk(dataset, paths):
     if absent:
         raise ForgetError(
             f'{len(absent)} images of {source_of(dataset)} are not on disk, '
-            f'first {shown(absent[0])}; correct data_root and data_prefix or add '
-            'the files')
+            f'first {shown(absent[0])}; correct data_root and data_prefix or '
+            'add the files')
 
 
 def not_on_disk(paths):
@@ -229,6 +229,6 @@ def check_content(content, classes, ann_file):
                 'or remove the annotation')
         if ann['image_id'] not in image_ids:
             raise ForgetError(
-                f'annotation {ann.get("id")} of {ann_file} belongs to the image '
-                f'{ann["image_id"]}, which is not among its images; remove '
+                f'annotation {ann.get("id")} of {ann_file} belongs to the '
+                f'image {ann["image_id"]}, which is not among its images; remove '
                 'the annotation or add the image')

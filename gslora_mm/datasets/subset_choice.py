@@ -125,7 +125,12 @@ def _reuse(subset_file, settings, candidates, img_ids):
         ids = {stream: content[stream]['img_ids'] for stream in candidates}
         check_form(content, {
             'settings': dict,
-            **{s: {'img_ids': [(int, str)]} for s in ids}
+            **{
+                s: {
+                    'img_ids': [(int, str)]
+                }
+                for s in ids
+            }
         }, str(subset_file))
     except (KeyError, TypeError) as err:
         raise ForgetError(

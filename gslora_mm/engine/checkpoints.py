@@ -160,15 +160,15 @@ def check_state(model, state, source):
     ]
     kinds = [
         f'{k} {state[k].dtype} instead of {v.dtype}'
-        for k, v in expected.items() if k in state and not _same_kind(
-            state[k], v)
+        for k, v in expected.items()
+        if k in state and not _same_kind(state[k], v)
     ]
     faults = [
         f'{len(keys)} {what} ({", ".join(map(shown, keys[:_NAMED]))}'
         f'{", ..." if len(keys) > _NAMED else ""})'
-        for what, keys in (('keys missing', missing),
-                           ('unknown keys', surplus), ('wrong shapes', shapes),
-                           ('wrong types', kinds))
+        for what, keys in (('keys missing', missing), ('unknown keys',
+                                                       surplus),
+                           ('wrong shapes', shapes), ('wrong types', kinds))
         if keys
     ]
     if faults:

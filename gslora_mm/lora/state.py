@@ -104,7 +104,8 @@ def _checked_weight(base, prefix, lora_A, lora_B):
     }
     floats = all(t.is_floating_point() and t.element_size() > 1
                  for t in (weight, lora_A, lora_B) if t is not None)
-    fits = floats and weight.ndim == 2 and all(len(s) == 2 for s in shapes.values())
+    fits = floats and weight.ndim == 2 and all(
+        len(s) == 2 for s in shapes.values())
     if fits and lora_A is not None:
         fits = lora_A.shape[1] == weight.shape[1]
     if fits and lora_B is not None:

@@ -143,8 +143,8 @@ def _followed(work_dir):
     after = {}
     for file in manifest_files(work_dir):
         try:
-            previous = read_manifest(work_dir / file)['occasion'].get(
-                'previous')
+            previous = read_manifest(work_dir /
+                                     file)['occasion'].get('previous')
         except ForgetError:
             continue
         after.setdefault(previous, file)

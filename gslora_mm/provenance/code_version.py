@@ -71,8 +71,7 @@ def environment():
     """
     versions = {name: _version(name) for name in _LIBRARIES}
     gpus = [
-        torch.cuda.get_device_name(i)
-        for i in range(torch.cuda.device_count())
+        torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())
     ] if torch.cuda.is_available() else []
     return dict(
         python=sys.version.split()[0],

@@ -80,8 +80,8 @@ class DataLists:
         path_of = dict(zip(name_images(dataset, ids, paths)[0], paths))
         chosen = {
             path_of[i]
-            for stream in STREAMS for i in content[stream]['img_ids']
-            if i in path_of
+            for stream in STREAMS
+            for i in content[stream]['img_ids'] if i in path_of
         }
         return self._write(path, dataset, chosen)
 
@@ -122,9 +122,7 @@ class DataLists:
 
 
 def _paths(dataset):
-    return [
-        dataset.get_data_info(i)['img_path'] for i in range(len(dataset))
-    ]
+    return [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
 
 
 def read_images(path):

@@ -35,8 +35,8 @@ def record_release(work_dir, files, about=None):
                           'name the folder that tools/train.py wrote')
     with lock_run(work_dir):
         chain = Chain(work_dir)
-        number = 1 + sum(
-            link['file'].startswith(f'{RELEASES}/') for link in chain.links)
+        number = 1 + sum(link['file'].startswith(f'{RELEASES}/')
+                         for link in chain.links)
         file = f'{RELEASES}/{number:02d}.json'
         manifest = dict(
             format=FORMAT,

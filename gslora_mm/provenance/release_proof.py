@@ -23,12 +23,11 @@ def prove_release(work_dir, manifests, base, release, found):
             cannot be read.
     """
     digests = _digests_of(base, found)
-    folders = sorted(
-        ((manifest.get('request'), (work_dir / file).parent)
-         for file, manifest in manifests.items()
-         if manifest['kind'] == 'request'
-         and isinstance(manifest.get('request'), int)),
-        key=lambda pair: pair[0])
+    folders = sorted(((manifest.get('request'), (work_dir / file).parent)
+                      for file, manifest in manifests.items()
+                      if manifest['kind'] == 'request'
+                      and isinstance(manifest.get('request'), int)),
+                     key=lambda pair: pair[0])
     if digests is None or not folders:
         return
     states, allowed = _follow(digests, folders, found)
@@ -89,9 +88,9 @@ def _groups(folder, found):
 def _may_change(report):
     """Tensors that groups.json says may have moved."""
     return {
-        *(f'{layer}.weight' for row in report['groups']
-          if not row.get('bit_identical') for layer in row['layers']),
-        *(report.get('trained_tensors') or ())
+        *(f'{layer}.weight'
+          for row in report['groups'] if not row.get('bit_identical')
+          for layer in row['layers']), *(report.get('trained_tensors') or ())
     }
 
 

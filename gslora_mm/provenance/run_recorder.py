@@ -100,7 +100,8 @@ class RunRecorder:
                 _seeds(self.cfg), request=request_seed(self.cfg, request)),
             trained_before=request.name not in self.times.begun)
         names = sorted(p.name for p in folder.iterdir() if _is_artefact(p))
-        self._append(chain, file, manifest, {n: folder / n for n in names},
+        self._append(chain, file, manifest, {n: folder / n
+                                             for n in names},
                      self.times.begun.get(request.name))
 
     @staticmethod
@@ -119,7 +120,10 @@ class RunRecorder:
             start=start,
             end=now(),
             resumed=len(self.times.starts) - 1,
-            files={k: v for k, v in about.items() if k in TIMED})
+            files={
+                k: v
+                for k, v in about.items() if k in TIMED
+            })
         chain.append(file, manifest)
 
     def _base(self, base_print):

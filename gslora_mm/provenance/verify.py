@@ -47,8 +47,7 @@ class Verification:
 
     def fault(self, file, kind, detail):
         """Add a fault."""
-        self.faults.append(
-            dict(file=shown(file), fault=kind, detail=detail))
+        self.faults.append(dict(file=shown(file), fault=kind, detail=detail))
 
     def content(self):
         """dict: Everything, for JSON."""
@@ -128,8 +127,9 @@ def _read_linked(work_dir, chain, found):
         file, path = link['file'], work_dir / link['file']
         if place in replaced:
             if replaced[place] != file:
-                found.fault(CHAIN, 'altered', f'link {place} is not the '
-                            f'manifest of {replaced[place]} that it was')
+                found.fault(
+                    CHAIN, 'altered', f'link {place} is not the '
+                    f'manifest of {replaced[place]} that it was')
             found.notes.append(f'{shown(file)} was written anew: link {place} '
                                'is of an earlier one, which is gone')
             manifest = None
@@ -140,8 +140,9 @@ def _read_linked(work_dir, chain, found):
             replaced.update((p, file) for p in manifest.get('replaces') or ())
         before = chain.links[place - 1]['sha256'] if place else None
         if manifest and manifest['occasion'].get('previous') != before:
-            found.fault(file, 'wrong', 'the manifest before it in the chain '
-                        'is not the one that it was written after')
+            found.fault(
+                file, 'wrong', 'the manifest before it in the chain '
+                'is not the one that it was written after')
         found.links.insert(0, _link_row(file, manifest))
     return dict(reversed(manifests.items()))
 
@@ -149,8 +150,9 @@ def _read_linked(work_dir, chain, found):
 def _read_link(work_dir, file, path, link, place, found):
     """One manifest; None if it is not there or not as it was."""
     if not _is_inside(work_dir, path) or not file.endswith('.json'):
-        found.fault(CHAIN, 'altered', f'link {place} names {shown(file)}, '
-                    'which is no file of the run')
+        found.fault(
+            CHAIN, 'altered', f'link {place} names {shown(file)}, '
+            'which is no file of the run')
         return None
     if not osp.isfile(path):
         found.fault(file, 'missing', 'the manifest is gone')
@@ -164,8 +166,9 @@ def _read_link(work_dir, file, path, link, place, found):
         found.fault(file, 'altered', str(err))
         return None
     if manifest['place'] != place:
-        found.fault(file, 'wrong', f'it was link {manifest["place"]} of the '
-                    f'chain and is link {place}')
+        found.fault(
+            file, 'wrong', f'it was link {manifest["place"]} of the '
+            f'chain and is link {place}')
     return manifest
 
 
@@ -198,8 +201,9 @@ def _check_files(work_dir, file, manifest, found):
         path = folder / name
         inside = _is_inside(work_dir, path)
         if not inside and manifest['kind'] != 'release':
-            found.fault(file, 'wrong',
-                        f'it names {shown(name)}, which is no file of the run')
+            found.fault(
+                file, 'wrong',
+                f'it names {shown(name)}, which is no file of the run')
             continue
         if inside:
             covered.add(path.relative_to(work_dir).as_posix())
@@ -293,8 +297,9 @@ def _check_base(manifests, base, found):
         from ..engine.checkpoints import local_copy
         path = str(local_copy(path) or path)
     if not osp.isfile(path):
-        found.fault(path, 'missing', 'the base checkpoint is not there; name '
-                    'where it lies with --base FILE')
+        found.fault(
+            path, 'missing', 'the base checkpoint is not there; name '
+            'where it lies with --base FILE')
         return None
     check_file(Path(path), path, _base_form(about), found)
     return path
@@ -310,11 +315,10 @@ def _base_form(about):
 def _check_data(work_dir, manifests, found):
     """Read annotations and images again."""
     from .data_lists import read_images
-    lists = sorted({
-        (work_dir / file).parent / name
-        for file, manifest in manifests.items() for name in manifest['files']
-        if Path(name).name == 'images.csv'
-    })
+    lists = sorted({(work_dir / file).parent / name
+                    for file, manifest in manifests.items()
+                    for name in manifest['files']
+                    if Path(name).name == 'images.csv'})
     digests = {}
     for path in filter(osp.isfile, lists):
         digests.update(read_images(path))
@@ -328,8 +332,9 @@ def _check_data(work_dir, manifests, found):
             found.fault(path, 'missing', 'the run was trained or measured '
                         'with it')
         elif file_digest(path) != digest:
-            found.fault(path, 'altered', 'the run was trained or measured '
-                        'with another content')
+            found.fault(
+                path, 'altered', 'the run was trained or measured '
+                'with another content')
 
 
 def _is_inside(work_dir, path):

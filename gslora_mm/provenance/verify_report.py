@@ -29,8 +29,8 @@ def render_verification(found, work_dir):
     lines += _proof(found.proof)
     lines.append(f'head: {found.head}')
     lines.append('keep the head where whoever can write here cannot')
-    lines.append('whole' if found.whole else
-                 f'NOT WHOLE: {len(found.faults)} faults')
+    lines.append(
+        'whole' if found.whole else f'NOT WHOLE: {len(found.faults)} faults')
     return '\n'.join(lines)
 
 

@@ -60,15 +60,15 @@ def _fault(content, form, key):
     if isinstance(form, list):
         if not isinstance(content, list):
             return _wrong(content, 'a list', key)
-        found = (
-            _fault(value, form[0], f'{key}[{place}]')
-            for place, value in enumerate(content))
+        found = (_fault(value, form[0], f'{key}[{place}]')
+                 for place, value in enumerate(content))
         return next(filter(None, found), None)
     if isinstance(form, str):
         return None if _is_number(content, form) else _wrong(
             content, form, key)
-    if isinstance(content, form) and not (
-            isinstance(content, bool) and form in (int, float)):
+    if isinstance(
+            content,
+            form) and not (isinstance(content, bool) and form in (int, float)):
         return None
     kinds = form if isinstance(form, tuple) else (form, )
     return _wrong(content, ' or '.join(kind.__name__ for kind in kinds), key)

@@ -53,8 +53,8 @@ class _PlainArray(np.ndarray):
         """Fill it, if shape and content belong together."""
         _, shape, kind, fortran, raw = state
         dtype = _dtype_of(kind)
-        if not isinstance(raw, bytes) or any(
-                not isinstance(n, int) or n < 0 for n in shape):
+        if not isinstance(raw, bytes) or any(not isinstance(n, int) or n < 0
+                                             for n in shape):
             raise UnpicklingError('an array is not plain')
         super().__setstate__((1, tuple(shape), dtype, bool(fortran), raw))
 

@@ -95,7 +95,8 @@ class Fuzzer:
         roots = (self.targets.run, self.targets.data / 'annotations')
         return {
             p: (p.stat().st_size, hash(p.read_bytes()))
-            for root in roots for p in root.rglob('*') if p.is_file()
+            for root in roots
+            for p in root.rglob('*') if p.is_file()
         }
 
 

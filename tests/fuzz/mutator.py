@@ -69,8 +69,8 @@ class Mutator:
     def _repeat(self, content, _):
         start = self._place(content)
         part = content[start:start + self.rng.choice((1, 8, 64, 1024))]
-        return bytes(content[:start] + part * self.rng.choice(
-            (2, 3, 50)) + content[start + len(part):])
+        return bytes(content[:start] + part * self.rng.choice((2, 3, 50)) +
+                     content[start + len(part):])
 
     def _splice(self, content, other):
         return bytes(content[:self._place(content)] +
@@ -155,8 +155,8 @@ class Mutator:
 
 
 def _collect(tree, found):
-    items = tree.items() if isinstance(tree, dict) else (
-        enumerate(tree) if isinstance(tree, list) else ())
+    items = tree.items() if isinstance(
+        tree, dict) else (enumerate(tree) if isinstance(tree, list) else ())
     for key, value in list(items):
         found.append((tree, key))
         _collect(value, found)

@@ -38,19 +38,19 @@ class Targets:
                           [self.train_data, self.metric])],
             adapter=[(request / 'adapter.safetensors', 'safetensors',
                       [self.adapter, self.analysis])],
-            manifests=[(self.run / name, 'json', [self.verification,
-                                                  self.links])
+            manifests=[(self.run / name, 'json',
+                        [self.verification, self.links])
                        for name in ('chain.json', 'manifest.json',
                                     'request_02/manifest.json')],
-            records=[(self.run / 'run.json', 'json',
-                      [self.record, self.analysis])] + [
-                          (request / name, 'json', [self.summary])
-                          for name in ('metrics.json', 'training.json')
-                      ] + [(request / 'groups.json', 'json',
-                            [self.summary, self.analysis, self.verification]),
-                           (request / 'subset.json', 'json', [self.subset]),
-                           (self.run / 'base/report.json', 'json',
-                            [self.summary, self.report])],
+            records=[
+                (self.run / 'run.json', 'json', [self.record, self.analysis])
+            ] + [(request / name, 'json', [self.summary])
+                 for name in ('metrics.json', 'training.json')] +
+            [(request / 'groups.json', 'json',
+              [self.summary, self.analysis, self.verification]),
+             (request / 'subset.json', 'json', [self.subset]),
+             (self.run / 'base/report.json', 'json',
+              [self.summary, self.report])],
             checkpoints=[(request / 'merged.pth', 'pth',
                           [self.analysis, self.verification]),
                          (self.base, 'pth', [self.checkpoint])])

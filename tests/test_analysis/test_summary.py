@@ -97,6 +97,14 @@ def test_bad_input(tmp_path):
     with pytest.raises(ForgetError, match='no finished request'):
         write_summary(tmp_path)
     make_run(tmp_path)
+    path = tmp_path / 'request_01' / 'metrics.json'
+    content = json.loads(path.read_text())
+    for key, value in (('classes', []), ('classes', ['a', 3]), ('request', -1),
+                       ('top1', [])):
+        write(path, dict(content, **{key: value}))
+        with pytest.raises(ForgetError, match='metrics.json is damaged'):
+            write_summary(tmp_path)
+    write(path, content)
     write(tmp_path / 'base' / 'report.json', dict(all=dict(mAP=.5)))
     with pytest.raises(ForgetError, match='neither.*mAP'):
         write_summary(tmp_path)

@@ -15,9 +15,8 @@ NAMES = ('[red]bold[/red]', '<script>alert(1)</script>', 'a|b', '$\\frac{$',
 
 @pytest.mark.parametrize('name', NAMES)
 def test_class_names_in_a_table(name):
-    values = dict.fromkeys(
-        ('AP_f', 'AP_r', 'AP_o', 'AP_f_before', 'AP_r_before', 'AP_r_base',
-         'H', 'AP_f_base'), .5)
+    values = dict.fromkeys(('AP_f', 'AP_r', 'AP_o', 'AP_f_before',
+                            'AP_r_before', 'AP_r_base', 'H', 'AP_f_base'), .5)
     row = dict(request=1, classes=[name], paper=values, seconds=1.)
     lines = format_table([row]).splitlines()
     assert len(lines) == 3 and max(map(len, lines)) <= 110
@@ -36,19 +35,19 @@ def test_group_and_class_names_in_figures_and_tables(tmp_path):
 
 
 def test_names_in_markdown():
-    table = pd.DataFrame([
-        dict(cell='a|b<i>\n|x', score='AP', H_mean=.5, H_std=None)
-    ])
+    table = pd.DataFrame(
+        [dict(cell='a|b<i>\n|x', score='AP', H_mean=.5, H_std=None)])
     lines = markdown_table(table, ['cell'], {'H': ('H', '.3f')}).splitlines()
     assert len(lines) == 3
     assert lines[2].replace('\\|', '').count('|') == lines[0].count('|')
     assert '<i>' not in lines[2]
 
 
-@pytest.mark.parametrize('name,expected', [
-    ('plain name', 'plain name'), ('крыша 猫', 'крыша 猫'),
-    ('a\nb\x1b[2J', 'a\\nb\\x1b[2J'), ('\ud800', '\\ud800'),
-    ('\u202e', '\\u202e')])
+@pytest.mark.parametrize('name,expected', [('plain name', 'plain name'),
+                                           ('крыша 猫', 'крыша 猫'),
+                                           ('a\nb\x1b[2J', 'a\\nb\\x1b[2J'),
+                                           ('\ud800', '\\ud800'),
+                                           ('\u202e', '\\u202e')])
 def test_shown(name, expected):
     assert shown(name) == expected
     assert len(shown(name * 10**5)) < 1000

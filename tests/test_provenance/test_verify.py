@@ -117,7 +117,8 @@ def test_base(copy, base, tmp_path):
     content = torch.load(base, weights_only=True)
     content['state_dict']['head.fc.bias'][0] += 1
     torch.save(content, other)
-    assert 'head.fc.bias' in faults(copy, base=str(other))[str(other)]['detail']
+    assert 'head.fc.bias' in faults(
+        copy, base=str(other))[str(other)]['detail']
     shutil.copy(base, other)
     assert verify_run(copy, base=str(other)).whole
     gone = str(tmp_path / 'gone.pth')
@@ -195,10 +196,9 @@ def rewritten(run, file, change):
     for name in files:
         manifest = read(run / name)
         for part in (manifest['files'], manifest['occasion']['files']):
-            part.update({
-                k: describe_file((run / name).parent / k)
-                for k in part
-            })
+            part.update(
+                {k: describe_file((run / name).parent / k)
+                 for k in part})
         chain.append(name, manifest)
 
 
@@ -215,10 +215,10 @@ def test_forged_weights_contradict_the_groups(copy):
 
     rewritten(copy, 'request_02/merged.pth', change)
     found = [(f['file'], f['detail']) for f in verify_run(copy).faults]
-    for file in ('request_02/groups.json', str(copy /
-                                               'request_02/merged.pth')):
-        assert any(
-            file == f and 'head.fc.bias' in detail for f, detail in found)
+    for file in ('request_02/groups.json',
+                 str(copy / 'request_02/merged.pth')):
+        assert any(file == f and 'head.fc.bias' in detail
+                   for f, detail in found)
     assert 'chain.json' not in dict(found)
     assert 'chain.json' in faults(copy, head=head)
 
@@ -262,9 +262,8 @@ def test_releases_join_the_chain(copy, tmp_path):
     assert manifest['about'] == dict(request=2)
     assert list(manifest['files']) == ['release.pth']
     found = verify_run(copy)
-    assert found.whole and [x['kind'] for x in found.links][3:] == [
-        'release', 'release'
-    ]
+    assert found.whole and [x['kind'] for x in found.links
+                            ][3:] == ['release', 'release']
     outside.write_bytes(outside.read_bytes() + b'0')
     assert faults(copy)[str(outside)]['fault'] == 'altered'
     (copy / 'run.json').unlink()

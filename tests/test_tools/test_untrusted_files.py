@@ -9,6 +9,8 @@ import zlib
 import pytest
 from tool_calls import REPO, call, error_of
 
+from gslora_mm.datasets.data_checks import is_readable
+
 HARM = ('from pathlib import Path\n'
         "Path('{}').touch()\n"
         'model = dict()\n')
@@ -58,9 +60,10 @@ def test_started_study_writes_its_configs_anew(tmp_path):
     assert not mark.exists()
 
 
-@pytest.mark.parametrize(
-    'name', ['../../../../../../etc/passwd', '/etc/hostname', 'a\nb.jpg',
-             'nul\0.jpg', 'x' * 5000, '\x1b[31mred', '\ud800.jpg'])
+@pytest.mark.parametrize('name', [
+    '../../../../../../etc/passwd', '/etc/hostname', 'a\nb.jpg', 'nul\0.jpg',
+    'x' * 5000, '\x1b[31mred', '\ud800.jpg'
+])
 def test_file_names_of_annotations(own_data, tmp_path, name):
     before = sorted(own_data.root.rglob('*'))
     edit(own_data, lambda c: c['images'][0].update(file_name=name))
@@ -69,17 +72,18 @@ def test_file_names_of_annotations(own_data, tmp_path, name):
     assert sorted(own_data.root.rglob('*')) == before
 
 
-@pytest.mark.parametrize('change,culprit', [
-    (lambda c: c['annotations'][3].update(bbox=[1, 2, float('nan'), 3]),
-     'bbox[2] is nan'),
-    (lambda c: c['annotations'][3].update(bbox=[1, 2, '3', 3]),
-     'bbox[2] is str'),
-    (lambda c: c['annotations'][3].update(bbox=[1, 2, 1e15, 3]),
-     'beyond any image'),
-    (lambda c: c['annotations'][3].update(image_id=[1]), 'image_id is list'),
-    (lambda c: c['images'][3].update(width=None), 'width is NoneType'),
-    (lambda c: c['images'][3].update(id=c['images'][2]['id']), 'twice'),
-    (lambda c: c['categories'].append(5), 'categories[15]')])
+@pytest.mark.parametrize(
+    'change,culprit',
+    [(lambda c: c['annotations'][3].update(bbox=[1, 2, float('nan'), 3]),
+      'bbox[2] is nan'),
+     (lambda c: c['annotations'][3].update(bbox=[1, 2, '3', 3]),
+      'bbox[2] is str'),
+     (lambda c: c['annotations'][3].update(bbox=[1, 2, 1e15, 3]),
+      'beyond any image'),
+     (lambda c: c['annotations'][3].update(image_id=[1]), 'image_id is list'),
+     (lambda c: c['images'][3].update(width=None), 'width is NoneType'),
+     (lambda c: c['images'][3].update(id=c['images'][2]['id']), 'twice'),
+     (lambda c: c['categories'].append(5), 'categories[15]')])
 def test_entries_that_cannot_be_used(own_data, tmp_path, change, culprit):
     edit(own_data, change)
     assert culprit in train(own_data, tmp_path)
@@ -90,8 +94,9 @@ def test_annotations_that_are_nested_without_end(own_data, tmp_path):
     assert 'no JSON' in train(own_data, tmp_path)
 
 
-@pytest.mark.parametrize('name', ['line\nbreak', '\x1b[2J', 'a\u202eb', ' ',
-                                  'x' * 600, '\ud800', 'a\u2028b'])
+@pytest.mark.parametrize('name', [
+    'line\nbreak', '\x1b[2J', 'a\u202eb', ' ', 'x' * 600, '\ud800', 'a\u2028b'
+])
 def test_class_names_that_break_a_report(name):
     from gslora_mm.engine.tasks.task import check_printable
     from gslora_mm.utils import ForgetError
@@ -118,15 +123,18 @@ def png(width, height):
             chunk(b'IDAT', zlib.compress(bytes(64))) + chunk(b'IEND', b''))
 
 
-@pytest.mark.parametrize('content', [
-    b'', b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff\xe0junk',
-    png(30000, 30000), png(2**31 - 1, 2**31 - 1), png(0, 0)
-], ids=['empty', 'png', 'jpeg', 'bomb', 'giant', 'nothing'])
-def test_broken_images_and_bombs(own_data, tmp_path, content):
-    for path in (own_data.root / 'train').iterdir():
+def test_broken_images_and_bombs(tmp_path):
+    path = tmp_path / 'image.png'
+    for content in (b'', b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff\xe0junk',
+                    png(30000, 30000), png(2**31 - 1, 2**31 - 1), png(0, 0)):
         path.write_bytes(content)
-    message = train(own_data, tmp_path)
-    assert 'cannot read the image' in message
+        assert not is_readable(str(path))
+
+
+def test_images_that_are_bombs(own_data, tmp_path):
+    for path in (own_data.root / 'train').iterdir():
+        path.write_bytes(png(30000, 30000))
+    assert 'cannot read the image' in train(own_data, tmp_path)
 
 
 def test_limit_of_pixels_is_set_before_opencv_loads():

@@ -72,21 +72,30 @@ class Calls:
         return self.function, self.args
 
 
+_CALLS = {
+    'os.system': 'command',
+    'posix.system': 'command',
+    'subprocess.getoutput': 'command',
+    'builtins.eval': 'code',
+    'builtins.exec': 'code',
+    '__builtin__.eval': 'code',
+    'torch.hub.load': 'command',
+    'torch.serialization.load': 'command',
+    'torch.load': 'command',
+    'runpy.run_path': 'command',
+    'numpy.load': 'command',
+    'mmengine.load': 'command',
+    'importlib.import_module': 'antigravity',
+    'gslora_mm.utils.tool.run_tool': 'code'
+}
+
+
 def exploits(code, command):
     """dict[str, bytes]: Bodies that would run code, by what they use."""
     found = {'getattr': through_getattr(code)}
-    for module, function, argument in (
-        ('os', 'system', command), ('posix', 'system', command),
-        ('subprocess', 'getoutput', command), ('builtins', 'eval', code),
-        ('builtins', 'exec', code), ('__builtin__', 'eval', code),
-        ('torch.hub', 'load', command), ('torch.serialization', 'load',
-                                         command),
-        ('torch', 'load', command), ('runpy', 'run_path', command),
-        ('numpy', 'load', command), ('mmengine', 'load', command),
-        ('importlib', 'import_module', 'antigravity'),
-        ('gslora_mm.utils.tool', 'run_tool', code)):  # yapf: disable
-        found[f'{module}.{function}'] = call(
-            name(module, function), text(argument))
+    for path, argument in _CALLS.items():
+        argument = dict(code=code, command=command).get(argument, argument)
+        found[path] = call(name(*path.rsplit('.', 1)), text(argument))
     return found
 
 

@@ -25,18 +25,18 @@ def test_good_content():
     check_form(dict(GOOD, table=None), FORM, 'x.json')
 
 
-@pytest.mark.parametrize('change,culprit', [
-    (dict(name=3), 'name is 3, not str'),
-    (dict(size=-1), 'size is -1, not a whole number from 0'),
-    (dict(size=True), 'size is True'),
-    (dict(size=2.), 'size is 2.0'),
-    (dict(rows={}), 'rows is dict, not a list'),
-    (dict(rows=[dict(norm=1), dict()]), 'rows[1].norm is missing'),
-    (dict(rows=[dict(norm=float('nan'))]), 'rows[0].norm is nan'),
-    (dict(rows=[dict(norm=10**400)]), 'rows[0].norm is huge'),
-    (dict(rows=[dict(norm=1, layers=['a', None])]), 'rows[0].layers[1] is'),
-    (dict(table={'a\n': 'x'}), 'table.a\\n is str'),
-    (dict(table=[1]), 'table is list, not an object')])
+@pytest.mark.parametrize(
+    'change,culprit',
+    [(dict(name=3), 'name is 3, not str'),
+     (dict(size=-1), 'size is -1, not a whole number from 0'),
+     (dict(size=True), 'size is True'), (dict(size=2.), 'size is 2.0'),
+     (dict(rows={}), 'rows is dict, not a list'),
+     (dict(rows=[dict(norm=1), dict()]), 'rows[1].norm is missing'),
+     (dict(rows=[dict(norm=float('nan'))]), 'rows[0].norm is nan'),
+     (dict(rows=[dict(norm=10**400)]), 'rows[0].norm is huge'),
+     (dict(rows=[dict(norm=1, layers=['a', None])]), 'rows[0].layers[1] is'),
+     (dict(table={'a\n': 'x'}), 'table.a\\n is str'),
+     (dict(table=[1]), 'table is list, not an object')])
 def test_faults(change, culprit):
     with pytest.raises(ForgetError) as err:
         check_form(dict(GOOD, **change), FORM, 'x.json')
@@ -44,8 +44,8 @@ def test_faults(change, culprit):
     assert '\n' not in str(err.value)
 
 
-@pytest.mark.parametrize('text', [
-    '', '{', '[' * 10**6, '{"a":' * 10**5, '1' * 5000, '\xff'])
+@pytest.mark.parametrize(
+    'text', ['', '{', '[' * 10**6, '{"a":' * 10**5, '1' * 5000, '\xff'])
 def test_files_that_are_no_json(tmp_path, text):
     path = tmp_path / 'x.json'
     path.write_bytes(text.encode('latin-1'))

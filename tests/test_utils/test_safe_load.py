@@ -59,8 +59,10 @@ def test_nothing_crafted_runs(canary, tmp_path):
         assert not path.exists(), title
 
 
-@pytest.mark.parametrize('key', ['__globals__', '__builtins__', '__self__',
-                                 '__class__', '__dict__', '__init__'])
+@pytest.mark.parametrize('key', [
+    '__globals__', '__builtins__', '__self__', '__class__', '__dict__',
+    '__init__'
+])
 def test_attributes_stay_out_of_reach(tmp_path, key):
     for owner in (name('mmengine.logging.history_buffer', 'HistoryBuffer'),
                   name('torch._utils', '_rebuild_tensor_v2')):
@@ -82,8 +84,8 @@ def test_types_of_numpy_cannot_be_forged(tmp_path):
     for body in (dtype('O8'), dtype('V8'), dtype('f8,O'), dtype('M8[ns]'),
                  dtype('(2,)f8'), dtype('S9999999'),
                  dtype('f8', three, text('?'), *plain),
-                 dtype('S8', three, text('|'),
-                       b'(' + dtype('f8') + b'K\x02tN', *plain[2:])):
+                 dtype('S8', three, text('|'), b'(' + dtype('f8') + b'K\x02tN',
+                       *plain[2:])):
         with pytest.raises((UnpicklingError, AttributeError)):
             load_safely(checkpoint(body, tmp_path / 'crafted.pth'))
     # Size and flags of the state are not taken.
@@ -129,15 +131,15 @@ def test_history_of_mmengine_comes_back():
 def test_history_cannot_bring_statistics(tmp_path):
     """mmengine would enter them for every history of the process."""
     before = dict(HistoryBuffer._statistics_methods)
-    made = (name('mmengine.logging.history_buffer', 'HistoryBuffer') + b')' +
-            b'\x81')
+    made = (
+        name('mmengine.logging.history_buffer', 'HistoryBuffer') + b')' +
+        b'\x81')
     array = call(
         name('numpy._core.multiarray', '_reconstruct'),
         name('numpy', 'ndarray'), b'(K\x00t', text('b'))
     state = (b'}(' + text('statistics_methods') + b'}(' + text('mean') +
              name('torch', 'Size') + b'u' + text('_log_history') + array +
-             text('_count_history') + array + text('max_length') +
-             b'K\x09u')
+             text('_count_history') + array + text('max_length') + b'K\x09u')
     load_safely(checkpoint(build(made, state), tmp_path / 'crafted.pth'))
     assert HistoryBuffer._statistics_methods in (before, {
         **before,

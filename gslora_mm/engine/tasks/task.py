@@ -192,8 +192,8 @@ def check_printable(names):
     """
     for place, name in enumerate(names):
         odd = any(
-            unicodedata.category(c) in ('Cc', 'Cs', 'Zl', 'Zp')
-            or c in _TURNS for c in name)
+            unicodedata.category(c) in ('Cc', 'Cs', 'Zl', 'Zp') or c in _TURNS
+            for c in name)
         if odd or not name.strip() or len(name) > _LONGEST_NAME:
             raise ForgetError(
                 f'class {place} is called {shown(ascii(name))}; a name has 1 '
