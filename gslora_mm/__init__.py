@@ -1,4 +1,5 @@
 """Class forgetting for OpenMMLab models by Group Sparse LoRA."""
+from .utils.image_limit import MAX_PIXELS
 from .utils.mim import register_configs
 from .utils.safe_load import allow_mmengine_globals
 from .version import __version__
@@ -6,4 +7,4 @@ from .version import __version__
 allow_mmengine_globals()
 register_configs()
 
-__all__ = ['__version__']
+__all__ = ['MAX_PIXELS', '__version__']

@@ -15,6 +15,8 @@ from ..engine.checkpoints import load_into, load_plain_state
 
 _FORGOTTEN, _KEPT = (40, 40, 230), (60, 180, 60)
 _BAR, _SIDE = 22, 360
+# Of a name from the data; a file system takes 255 bytes.
+_STEM = 50
 
 
 def draw_before_after(test, folder, count=8, min_score=0.3):
@@ -53,7 +55,7 @@ def draw_before_after(test, folder, count=8, min_score=0.3):
         ]
         # Folders of classes may use the same file names.
         cv2.imwrite(
-            str(Path(folder) / f'{place:02d}_{Path(path).stem}.png'),
+            str(Path(folder) / f'{place:02d}_{Path(path).stem[:_STEM]}.png'),
             np.concatenate(panels, axis=1))
     return len(chosen)
 

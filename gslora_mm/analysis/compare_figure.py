@@ -1,5 +1,5 @@
 """The figure of a comparison: bars for each method, side by side."""
-from .figures import new_figure
+from .figures import new_figure, plain_text
 
 _PANELS = (('H', 'H'), ('r', '{score}_r'), ('f', '{score}_f'),
            ('recovered_full', '{score}_f recovered'),
@@ -7,6 +7,7 @@ _PANELS = (('H', 'H'), ('r', '{score}_r'), ('f', '{score}_f'),
 _SHARES = ('H', 'r', 'f', 'recovered_full')
 
 
+@plain_text()
 def draw_comparison(name, table, path):
     """Draw the first protocol, methods from top to bottom.
 

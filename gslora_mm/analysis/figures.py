@@ -1,9 +1,25 @@
 """Figures of the groups: weight change per request, norms over training."""
+import contextlib
 import math
+import warnings
+
+from ..utils import shown
 
 _CLASSES_WIDTH = 16
 _MAX_NUMBERS = 12
 _PANELS_PER_ROW = 3
+_LABEL_LENGTH = 60
+
+
+@contextlib.contextmanager
+def plain_text():
+    """Draw names as they are: ``$`` begins no formula, any letter will do."""
+    import matplotlib
+    with matplotlib.rc_context({'text.parse_math': False}):
+        with warnings.catch_warnings():
+            # A missing letter is drawn as a box.
+            warnings.filterwarnings('ignore', message='Glyph')
+            yield
 
 
 def new_figure(width, height):
@@ -15,6 +31,7 @@ def new_figure(width, height):
     return figure
 
 
+@plain_text()
 def draw_heatmap(report, path):
     """Draw how far every request moved every group.
 
@@ -27,6 +44,7 @@ def draw_heatmap(report, path):
     import numpy as np
     requests = report['requests']
     names = [g['name'] for g in requests[0]['groups']]
+    labels = [shown(name, _LABEL_LENGTH) for name in names]
     values = np.full((len(names), len(requests)), np.nan)
     zero = np.zeros(values.shape, bool)
     for column, row in enumerate(requests):
@@ -36,7 +54,7 @@ def draw_heatmap(report, path):
                 values[line, column] = found[name]['update_norm']
                 zero[line, column] = found[name]['zero']
     figure = new_figure(
-        max(6., 3.5 + .08 * max(map(len, names)) + .95 * len(requests)),
+        max(6., 3.5 + .08 * max(map(len, labels)) + .95 * len(requests)),
         max(3., 1.6 + .36 * len(names)))
     axes = figure.add_subplot()
     image = axes.imshow(
@@ -45,7 +63,7 @@ def draw_heatmap(report, path):
         aspect='auto',
         vmin=0)
     figure.colorbar(image, label='norm of the weight change')
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), labels)
     axes.set_xticks(
         range(len(requests)),
         [f'{r["request"]}\n{_short(r["classes"])}' for r in requests],
@@ -102,6 +120,7 @@ def _cells(values):
             for column in range(values.shape[1])]
 
 
+@plain_text()
 def draw_norms(report, path):
     """Draw the penalised norm of every group over the epochs.
 
@@ -192,7 +211,10 @@ def zero_since(norms):
 
 def _norm_legend(figure, colours):
     from matplotlib.lines import Line2D
-    handles = [Line2D([], [], color=c, label=n) for n, c in colours.items()]
+    handles = [
+        Line2D([], [], color=c, label=shown(n, _LABEL_LENGTH))
+        for n, c in colours.items()
+    ]
     handles.append(
         Line2D([], [],
                color='0.3',
@@ -210,5 +232,5 @@ def _short(classes, width=_CLASSES_WIDTH):
         rest = len(classes) - count
         text = ', '.join(classes[:count]) + (f' +{rest}' if rest else '')
         if len(text) <= width:
-            return text
+            return shown(text)
     return f'{len(classes)} classes' if classes else ''

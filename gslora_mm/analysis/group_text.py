@@ -1,6 +1,8 @@
 """The analysis of the groups as text."""
 import io
 
+from ..utils import shown
+
 _WIDTH = 110
 _YES = {True: 'yes', False: 'no'}
 
@@ -24,10 +26,11 @@ def render_request(row):
                    '= original'):
         table.add_column(header, justify='right', no_wrap=True)
     for group in row['groups']:
-        table.add_row(group['name'], _number(group['norm'], group['zero']),
-                      _number(group['update_norm'], group['bit_identical']),
-                      _YES[group['zero']], _YES[group['bit_identical']],
-                      _YES[group['same_as_original']])
+        table.add_row(
+            shown(group['name']), _number(group['norm'], group['zero']),
+            _number(group['update_norm'],
+                    group['bit_identical']), _YES[group['zero']],
+            _YES[group['bit_identical']], _YES[group['same_as_original']])
     # Group and class names are data: no markup in them.
     console = Console(
         file=io.StringIO(),
@@ -40,7 +43,7 @@ def render_request(row):
         legacy_windows=False)
     console.print(table)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
-    classes = ', '.join(row['classes']) or 'classes not recorded'
+    classes = ', '.join(map(shown, row['classes'])) or 'classes not recorded'
     return '\n'.join([
         f'request {row["request"]}: {classes}', *lines,
         'no LoRA: zero-group ratio -, adapter -' if row['zero_ratio'] is None

@@ -1,11 +1,12 @@
 """The figure of a recovery: curves over the steps."""
 import math
 
-from .figures import new_figure
+from .figures import new_figure, plain_text
 
 _COLUMNS = 3
 
 
+@plain_text()
 def draw_recovery(name, frame, path):
     """Draw the first protocol, a panel for each setting and variant.
 

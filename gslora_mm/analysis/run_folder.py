@@ -8,9 +8,8 @@ from ..engine.checkpoints import load_plain_state
 from ..engine.request_run import is_trained
 from ..engine.run_record import RECORD
 from ..lora import fingerprint, load_adapter
-from ..utils import ForgetError, read_json
-
-_ROW_KEYS = ('name', 'norm', 'zero', 'layers', 'parameters')
+from ..utils import ForgetError
+from .artefact_forms import read_groups, read_record
 
 
 @dataclass
@@ -82,8 +81,8 @@ def finished_requests(work_dir):
 
 def _configured(work_dir):
     """How many requests the config of the run lists; 0 if unknown."""
-    forget = _record(work_dir).get('config', {}).get('forget') or {}
-    requests = forget.get('requests', [])
+    config = _record(work_dir).get('config') or {}
+    requests = (config.get('forget') or {}).get('requests') or []
     if isinstance(requests, str):
         # Only their number is asked: any hundred names will do.
         requests = published_requests(requests, [str(i) for i in range(100)])
@@ -92,7 +91,7 @@ def _configured(work_dir):
 
 def _record(work_dir):
     path = Path(work_dir) / RECORD
-    return read_json(path) if path.is_file() else {}
+    return read_record(path) if path.is_file() else {}
 
 
 def load_base(work_dir, base=None):
@@ -111,7 +110,7 @@ def load_base(work_dir, base=None):
         ForgetError: If it is gone or is not the one the run started from.
     """
     record = _record(work_dir)
-    source = base or record.get('config', {}).get('load_from')
+    source = base or (record.get('config') or {}).get('load_from')
     if not source:
         raise ForgetError(f'{Path(work_dir) / RECORD} names no base '
                           'checkpoint; name it with --base FILE')
@@ -146,14 +145,10 @@ def load_request(index, folder):
             'with --resume')
     for name in (GROUPS, MERGED):
         _check_there(folder / name, cure)
-    groups = read_json(folder / GROUPS)
-    rows = groups.get('groups') if isinstance(groups, dict) else None
-    own = isinstance(groups, dict) and groups.get('train', 'lora') != 'lora'
-    if not isinstance(rows, list) or not (rows or own) or any(
-            not isinstance(r, dict) or k not in r for r in rows
-            for k in _ROW_KEYS):
-        raise ForgetError(f'{folder / GROUPS} lacks groups or their keys '
-                          f'({", ".join(_ROW_KEYS)}); {cure}')
+    groups = read_groups(folder / GROUPS)
+    rows, own = groups['groups'], groups.get('train', 'lora') != 'lora'
+    if not (rows or own):
+        raise ForgetError(f'{folder / GROUPS} lacks groups; {cure}')
     adapter, adapter_meta, size = {}, {}, None
     if rows:
         _check_there(folder / ADAPTER, cure)

@@ -1,5 +1,5 @@
 """The figure of a study: H, what was kept, and sparsity over its axes."""
-from .figures import new_figure
+from .figures import new_figure, plain_text
 
 _PANELS = (('H_mean', 'H'), ('kept_mean', '{score}_r kept, %'),
            ('zero_ratio_mean', 'zero groups, %'))
@@ -10,6 +10,7 @@ _DECADE = 10
 _TICKS_WIDTH = 36
 
 
+@plain_text()
 def draw_study(name, table, axes, path):
     """Draw the first protocol of the table, with error bars over seeds.
 

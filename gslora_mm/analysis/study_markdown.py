@@ -6,6 +6,8 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
+from ..utils import shown
+
 # Header and format of what is printed; the CSV has more.
 _SHOWN = {
     'f': ('{score}_f', '.3f'),
@@ -104,7 +106,7 @@ def text_table(first, others, rows):
     for header in others:
         layout.add_column(header, no_wrap=True, justify='right')
     for row in rows:
-        layout.add_row(*row)
+        layout.add_row(*map(_plain, row[:len(first)]), *row[len(first):])
     # Wide, as rich would cut what does not fit; names are no markup.
     console = Console(
         file=io.StringIO(), width=1000, color_system=None, markup=False,
@@ -113,6 +115,12 @@ def text_table(first, others, rows):
     console.print(layout)
     lines = console.file.getvalue().splitlines()
     return '\n'.join(line.rstrip() for line in lines if line.strip())
+
+
+def _plain(value):
+    # Neither a column nor a tag of HTML begins inside a name.
+    text = shown(value, 200).replace('|', r'\|')
+    return text.replace('<', '&lt;')
 
 
 def _cell(row, key, form):

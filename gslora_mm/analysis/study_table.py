@@ -4,7 +4,8 @@ import math
 import pandas as pd
 
 from ..evaluation import measure_of
-from ..utils import atomic_path, read_json
+from ..utils import atomic_path
+from .artefact_forms import read_groups, read_training
 from .study_figure import draw_study
 from .study_markdown import render_study
 from .summary import read_requests
@@ -54,8 +55,8 @@ def collect(runs):
 
 def _cost(row, folder):
     """What a request took, from its row and the files in its folder."""
-    groups = read_json(folder / 'groups.json')
-    steps = read_json(folder / 'training.json').get('iterations')
+    groups = read_groups(folder / 'groups.json')
+    steps = read_training(folder / 'training.json').get('iterations')
     parameters = row.get('trained_parameters')
     if parameters is None:
         parameters = sum(g['parameters'] for g in groups['groups'])
@@ -76,7 +77,7 @@ def _number(value):
 
 def _scores(values, score):
     found = {key: values.get(f'{score}_{key}') for key in _SETS}
-    kept = values['retention']
+    kept = values.get('retention')
     found.update(kept=None if kept is None else 100 * kept, H=values['H'])
     return {k: _number(v) for k, v in found.items()}
 

@@ -4,7 +4,9 @@ from pathlib import Path
 import pandas as pd
 
 from ..evaluation import format_gallery, format_table, measure_of, to_csv_rows
-from ..utils import ForgetError, atomic_path, read_json, write_json
+from ..utils import ForgetError, atomic_path, write_json
+from .artefact_forms import (read_gallery, read_groups, read_metrics,
+                             read_report, read_training)
 
 GALLERY = 'gallery.json'
 
@@ -26,33 +28,34 @@ def read_requests(work_dir):
     """
     rows = []
     for path in _metrics_files(Path(work_dir)):
-        row = read_json(path)
-        groups = read_json(path.with_name('groups.json'))
-        cost = read_json(path.with_name('training.json'))
+        row = read_metrics(path)
+        groups = read_groups(path.with_name('groups.json'))
+        cost = read_training(path.with_name('training.json'))
         total = len(groups['groups'])
         row.update(
-            zero_groups=f'{groups["zero_groups"]}/{total}' if total else '-',
-            zero_ratio=groups['zero_ratio'],
-            adapter_bytes=groups['adapter_bytes'],
+            zero_groups=f'{groups.get("zero_groups")}/{total}'
+            if total else '-',
+            zero_ratio=groups.get('zero_ratio'),
+            adapter_bytes=groups.get('adapter_bytes'),
             **_trained(cost),
             seconds=cost['seconds'],
-            peak_memory_mb=cost['peak_memory_mb'])
+            peak_memory_mb=cost.get('peak_memory_mb'))
         gallery = path.with_name(GALLERY)
         if gallery.is_file():
-            row['gallery'] = read_json(gallery)
+            row['gallery'] = read_gallery(gallery)
         rows.append(row)
     return rows
 
 
 def _trained(cost):
     """How much trained and was stored; nothing where nobody noted it."""
-    if 'trained_parameters' not in cost:
+    trained, total = map(cost.get, ('trained_parameters', 'total_parameters'))
+    if trained is None or not total:
         return {}
-    trained, total = cost['trained_parameters'], cost['total_parameters']
     return dict(
         trained_parameters=trained,
         trained_ratio=trained / total,
-        stored_bytes=cost['stored_bytes'])
+        stored_bytes=cost.get('stored_bytes'))
 
 
 def _metrics_files(work_dir):
@@ -82,7 +85,7 @@ def write_summary(work_dir):
     rows = read_requests(work_dir)
     if not rows:
         raise ForgetError(f'{work_dir} holds no finished request')
-    base = read_json(work_dir / 'base' / 'report.json')['all']
+    base = read_report(work_dir / 'base' / 'report.json')['all']
     summary = dict(base=base, requests=rows)
     write_json(work_dir / 'summary.json', summary)
     with atomic_path(work_dir / 'summary.csv') as partial:

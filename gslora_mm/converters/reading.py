@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from ..utils import ForgetError
+from ..utils import ForgetError, shown
+from ..utils.safe_load import grown_tensor, load_safely, plain_tensor
 
 # Where trainers keep the weights when they save more than these.
 _NESTED = ('state_dict', 'model')
@@ -30,12 +31,13 @@ def read_foreign_state(path):
         raise ForgetError(f'checkpoint {path} does not exist; correct the '
                           'path')
     try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
+        size = Path(path).stat().st_size
+        content = load_safely(path, size)
     except Exception as err:  # damaged pickles raise all sorts
         reason = str(err).strip().splitlines() or [type(err).__name__]
         raise ForgetError(
             f'{path} is not a checkpoint that can be read safely '
-            f'({reason[0][:120]}); name a .pth file, whole and holding '
+            f'({shown(reason[0])}); name a .pth file, whole and holding '
             'weights only: torch.save(model.state_dict(), FILE)') from err
     for name in _NESTED:
         if isinstance(content, dict) and isinstance(content.get(name), dict):
@@ -45,6 +47,13 @@ def read_foreign_state(path):
         raise ForgetError(f'{path} is not a checkpoint: it holds no state '
                           'dict of tensors; name a .pth file with the '
                           'model.state_dict()')
+    tensors = {k: v for k, v in content.items() if torch.is_tensor(v)}
+    odd = [k for k, v in tensors.items() if not plain_tensor(v)]
+    odd = odd or [grown_tensor(tensors, size)]
+    if odd[0] is not None:
+        raise ForgetError(f'{path} cannot be converted: {shown(odd[0])} is '
+                          'sparse, quantised, on a device or far larger than '
+                          'the file; save a plain model.state_dict()')
     return content
 
 

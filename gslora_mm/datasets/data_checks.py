@@ -8,6 +8,8 @@ from mmdet.datasets import CocoDataset
 from mmengine import fileio
 
 from ..utils.errors import ForgetError
+from ..utils.shown import shown
+from .coco_form import check_coco_form
 
 
 def full_init_checked(dataset):
@@ -55,8 +57,8 @@ def check_on_disk(dataset, paths):
     if absent:
         raise ForgetError(
             f'{len(absent)} images of {source_of(dataset)} are not on disk, '
-            f'first {absent[0]}; correct data_root and data_prefix or add '
-            'the files')
+            f'first {shown(absent[0])}; correct data_root and data_prefix or '
+            'add the files')
 
 
 def not_on_disk(paths):
@@ -83,7 +85,8 @@ def _names_in(folder):
     try:
         with os.scandir(folder or '.') as entries:
             return {e.name for e in entries}
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        # No folder has a name with a null in it.
         return set()
 
 
@@ -126,8 +129,8 @@ def blame_image(dataset):
         path = dataset.get_data_info(index)['img_path']
         if not is_readable(path, getattr(dataset, 'backend_args', None)):
             raise ForgetError(
-                f'cannot read the image {path}; replace the file or remove '
-                f'the image from {source_of(dataset)}')
+                f'cannot read the image {shown(path)}; replace the file or '
+                f'remove the image from {source_of(dataset)}')
 
 
 def is_readable(path, backend_args=None):
@@ -156,13 +159,15 @@ def _load(dataset, ann_file):
         raise ForgetError(
             f'cannot read the annotation file {ann_file}: {err.strerror}; set '
             'ann_file and data_root to your data') from err
-    except (json.JSONDecodeError, UnicodeDecodeError) as err:
+    except (ValueError, RecursionError) as err:
         raise ForgetError(
             f'the annotation file {ann_file} is truncated or no JSON ({err}); '
             'copy or download it again') from err
-    except (KeyError, TypeError, AssertionError) as err:
+    except (KeyError, TypeError, AttributeError, AssertionError, IndexError,
+            OverflowError) as err:
         raise ForgetError(f'the annotation file {ann_file} is not valid COCO '
-                          f'({type(err).__name__}: {err})') from err
+                          f'({type(err).__name__}: {shown(err)}); repair '
+                          'it') from err
     finally:
         del dataset.COCOAPI
 
@@ -179,7 +184,7 @@ def read_annotations(ann_file):
     try:
         with open(ann_file, 'rb') as file:
             content = json.load(file)
-    except (UnicodeDecodeError, json.JSONDecodeError) as err:
+    except (ValueError, RecursionError) as err:
         raise ForgetError(
             f'the annotation file {ann_file} is truncated or no JSON ({err}); '
             'copy or download it again') from err
@@ -198,6 +203,7 @@ def check_content(content, classes, ann_file):
         ForgetError: If categories and classes disagree, or an annotation
             has no category, no image or no box.
     """
+    check_coco_form(content, ann_file)
     categories = content['categories']
     names = [c['name'] for c in categories if c['name'] in classes]
     lacking = [c for c in classes if c not in names]
@@ -218,15 +224,11 @@ def check_content(content, classes, ann_file):
     for ann in content['annotations']:
         if ann['category_id'] not in category_ids:
             raise ForgetError(
-                f'annotation {ann["id"]} of {ann_file} has the unknown '
+                f'annotation {ann.get("id")} of {ann_file} has the unknown '
                 f'category {ann["category_id"]}; add that to its categories '
                 'or remove the annotation')
         if ann['image_id'] not in image_ids:
             raise ForgetError(
-                f'annotation {ann["id"]} of {ann_file} belongs to the image '
-                f'{ann["image_id"]}, which is not among its images; remove '
+                f'annotation {ann.get("id")} of {ann_file} belongs to the '
+                f'image {ann["image_id"]}, which is not among its images; remove '
                 'the annotation or add the image')
-        if len(ann['bbox']) != 4:
-            raise ForgetError(
-                f'annotation {ann["id"]} of {ann_file} has no box of four '
-                'numbers; repair or remove it')

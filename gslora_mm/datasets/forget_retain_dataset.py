@@ -5,6 +5,7 @@ from torch.utils.data import Dataset
 
 from ..registry import DATASETS
 from ..utils.errors import ForgetError
+from ..utils.shown import shown
 from .candidates import (find_candidates, keep_labels, missing_classes,
                          name_images)
 from .data_checks import (check_on_disk, check_packed, full_init_checked,
@@ -218,8 +219,8 @@ class ForgetRetainDataset(Dataset):
             if is_readable(path, backend_args):
                 raise
             raise ForgetError(
-                f'cannot read the image {path}; replace the file or remove '
-                f'the image from {source_of(self.inner)}') from err
+                f'cannot read the image {shown(path)}; replace the file or '
+                f'remove the image from {source_of(self.inner)}') from err
 
     def _transform(self, info):
         """What the pipeline makes of an image; None if it refuses it."""

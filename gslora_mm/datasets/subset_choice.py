@@ -7,6 +7,7 @@ from mmengine.logging import print_log
 
 from ..utils.errors import ForgetError
 from ..utils.files import read_json, write_json
+from ..utils.forms import check_form
 from .subsets import (check_shots, few_shot_subset, pooled_subset,
                       random_subset, stratified_subset)
 
@@ -122,6 +123,15 @@ def _reuse(subset_file, settings, candidates, img_ids):
     try:
         written = content['settings']
         ids = {stream: content[stream]['img_ids'] for stream in candidates}
+        check_form(content, {
+            'settings': dict,
+            **{
+                s: {
+                    'img_ids': [(int, str)]
+                }
+                for s in ids
+            }
+        }, str(subset_file))
     except (KeyError, TypeError) as err:
         raise ForgetError(
             f'{subset_file} is no subset file ({err!r}); delete it to draw '

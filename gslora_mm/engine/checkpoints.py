@@ -8,9 +8,19 @@ from mmengine import fileio
 
 from ..lora import is_lora_key
 from ..models.extras import plain_part
-from ..utils import ForgetError, atomic_path
+from ..utils import COUNT, ForgetError, atomic_path, check_form, shown
+from ..utils.safe_load import grown_tensor, load_safely, plain_tensor
 
 _NAMED = 4
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# What our own checkpoints say of themselves.
+_META = {
+    'request?': COUNT,
+    'classes?': [str],
+    'forgotten?': [str],
+    'base_fingerprint?': str,
+    'merged_fingerprint?': str
+}
 
 
 def load_plain_state(path):
@@ -27,40 +37,84 @@ def load_plain_state(path):
         ForgetError: If it cannot be read, is no checkpoint, or still carries
             LoRA weights.
     """
-    content = _read(str(path))
+    content, size = _read(str(path))
     state = content.get('state_dict', content) if isinstance(content,
                                                              dict) else None
     if not isinstance(state, dict) or not any(
             isinstance(v, torch.Tensor) for v in state.values()):
         raise ForgetError(f'{path} is not a checkpoint: it holds no state '
                           'dict of tensors; name a .pth file')
-    state = {
-        k.removeprefix('module.'): v
-        for k, v in state.items() if isinstance(v, torch.Tensor)
-    }
+    meta = content.get('meta', {}) if state is not content else {}
+    state = _plain_state(state, path, size)
     lora = [k for k in state if is_lora_key(k)]
     if lora:
         raise ForgetError(
-            f'{path} still carries LoRA weights ({lora[0]}, ...), adding '
-            'them again would double the update; use merged.pth instead')
-    meta = content.get('meta', {}) if state is not content else {}
-    return state, meta if isinstance(meta, dict) else {}
+            f'{path} still carries LoRA weights ({shown(lora[0])}, ...), '
+            'adding them again would double the update; use merged.pth '
+            'instead')
+    meta = meta if isinstance(meta, dict) else {}
+    check_form(meta, {'gslora?': _META}, f'the meta of {path}')
+    return state, meta
+
+
+def _plain_state(state, path, size):
+    """Checked tensors by key, without what a wrapper put before the key."""
+    found = {}
+    for key, value in state.items():
+        if not isinstance(value, torch.Tensor):
+            continue
+        if not isinstance(key, str) or not plain_tensor(value):
+            raise ForgetError(
+                f'{path} is not a checkpoint that can be used: {shown(key)} '
+                'is no plain tensor with a name; save model.state_dict() of '
+                'a model on the CPU, neither quantised nor sparse')
+        name = key.removeprefix('module.')
+        if name in found:
+            raise ForgetError(f'{path} holds {shown(name)} twice, with and '
+                              'without module.; remove one')
+        found[name] = value.detach()
+    grown = grown_tensor(found, size)
+    if grown is not None:
+        raise ForgetError(
+            f'{path} is not a checkpoint that can be used: its {size} bytes '
+            f'would become far larger tensors ({shown(grown)}); take the '
+            'file from its source again')
+    return found
 
 
 def _read(path):
+    """Content of a checkpoint, and the size of its file in bytes."""
     remote = '://' in path
     if not remote and not Path(path).is_file():
         raise ForgetError(f'checkpoint {path} does not exist; name one '
                           'with --cfg-options load_from=FILE')
     source = _fetched(path) if remote else path
+    size = source.getbuffer().nbytes if isinstance(
+        source, io.BytesIO) else Path(source).stat().st_size
     try:
-        return torch.load(source, map_location='cpu', weights_only=True)
+        return load_safely(source, size), size
     except Exception as err:  # damaged pickles raise all sorts
         reason = str(err).strip().splitlines() or [type(err).__name__]
         raise ForgetError(
             f'{path} is not a checkpoint that can be read safely '
-            f'({reason[0][:120]}); name a .pth file, whole and holding '
+            f'({shown(reason[0])}); name a .pth file, whole and holding '
             'weights only') from err
+
+
+def local_copy(path):
+    """Where the file of a checkpoint lies.
+
+    Args:
+        path (str): A local file, or a URL that was read before.
+
+    Returns:
+        Path | None: None if its bytes are not kept on this machine.
+    """
+    if '://' not in str(path):
+        return Path(path)
+    if not str(path).startswith(('http://', 'https://')):
+        return None
+    return Path(_fetched(str(path)))
 
 
 def _fetched(url):
@@ -93,7 +147,8 @@ def check_state(model, state, source):
         source (str): Where they come from, for the message.
 
     Raises:
-        ForgetError: On missing, unexpected or misshapen weights.
+        ForgetError: On missing, unexpected or misshapen weights, or such
+            that are not finite.
     """
     expected = plain_part(model.state_dict())
     missing = [k for k in expected if k not in state]
@@ -103,11 +158,17 @@ def check_state(model, state, source):
         for k, v in expected.items()
         if k in state and state[k].shape != v.shape
     ]
+    kinds = [
+        f'{k} {state[k].dtype} instead of {v.dtype}'
+        for k, v in expected.items()
+        if k in state and not _same_kind(state[k], v)
+    ]
     faults = [
-        f'{len(keys)} {what} ({", ".join(keys[:_NAMED])}'
+        f'{len(keys)} {what} ({", ".join(map(shown, keys[:_NAMED]))}'
         f'{", ..." if len(keys) > _NAMED else ""})'
-        for what, keys in (('keys missing', missing),
-                           ('unknown keys', surplus), ('wrong shapes', shapes))
+        for what, keys in (('keys missing', missing), ('unknown keys',
+                                                       surplus),
+                           ('wrong shapes', shapes), ('wrong types', kinds))
         if keys
     ]
     if faults:
@@ -115,6 +176,26 @@ def check_state(model, state, source):
             f'checkpoint {source} does not fit the model of the config: '
             f'{"; ".join(faults)}; use the config it was trained with, or '
             'another checkpoint')
+    _check_finite(model, state, source)
+
+
+def _same_kind(found, expected):
+    if expected.is_floating_point():
+        return found.dtype in _FLOATS
+    return not (found.is_floating_point() or found.is_complex())
+
+
+def _check_finite(model, state, source):
+    # A buffer may be infinite, as masks of attention are.
+    trained = {name for name, _ in model.named_parameters()}
+    for key, value in state.items():
+        if not value.is_floating_point():
+            continue
+        if value.isnan().any() or key in trained and value.isinf().any():
+            raise ForgetError(
+                f'checkpoint {source} holds values that are not finite '
+                f'({key}); take another one, from before its training '
+                'diverged')
 
 
 def load_into(model, state, source):
@@ -125,5 +206,6 @@ def load_into(model, state, source):
 
 def save_plain(path, state, meta):
     """Write a plain checkpoint that mmdet loads without this package."""
-    with atomic_path(path) as partial:
-        torch.save(dict(meta=meta, state_dict=state), partial)
+    # Given a name, torch would put it, with our process id, into the file.
+    with atomic_path(path) as partial, open(partial, 'wb') as file:
+        torch.save(dict(meta=meta, state_dict=state), file)

@@ -174,7 +174,11 @@ def _read_templates(path):
     """Templates (K, D) and labels (K,) as :meth:`GalleryTest.base` wrote."""
     try:
         with np.load(path, allow_pickle=False) as kept:
-            return kept['templates'], kept['labels']
+            templates, labels = kept['templates'], kept['labels']
+        if templates.ndim != 2 or labels.shape != templates.shape[:1] or (
+                labels.dtype.kind != 'i' or templates.dtype.kind != 'f'):
+            raise ValueError('templates and labels do not belong together')
+        return templates, labels
     except (OSError, EOFError, KeyError, ValueError,
             zipfile.BadZipFile) as err:
         raise ForgetError(

@@ -3,7 +3,7 @@ import errno
 import fcntl
 from pathlib import Path
 
-from ..utils import ForgetError, read_json, write_json
+from ..utils import ForgetError, read_form, write_json
 from .config_file import config_content, config_digest
 
 RECORD = 'run.json'
@@ -47,8 +47,8 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
         raise ForgetError(
             f'{work_dir} already holds a run; continue it with --resume, or '
             'choose another --work-dir')
-    old = read_json(path)
-    changed = differing_keys(old.get('config', {}), content)
+    old = read_form(path, {'config': dict, 'base_fingerprint': str})
+    changed = differing_keys(old['config'], content)
     if changed:
         raise ForgetError(
             f'{work_dir} holds the run of another config (different: '

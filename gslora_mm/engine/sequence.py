@@ -4,10 +4,12 @@ from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
 
+from ..analysis.artefact_forms import read_report
 from ..analysis.summary import write_summary
 from ..evaluation import request_metrics
 from ..lora import fingerprint
-from ..utils import DivergedError, ForgetError, read_json, write_json
+from ..provenance.run_recorder import RunRecorder
+from ..utils import DivergedError, ForgetError, write_json
 from .artefacts import MERGED, METRICS, TRAINING
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
@@ -69,6 +71,8 @@ class ForgettingSequence:
             open_run(cfg, self.work_dir, resume, self.base_print)
             self._lock = lock_run(self.work_dir)
             remove_leftovers(self.work_dir)
+        self.recorder = RunRecorder(cfg, self.settings, self.work_dir,
+                                    task_of(cfg))
 
     def run(self):
         """Run what is not done yet.
@@ -101,6 +105,8 @@ class ForgettingSequence:
         barrier()
         base_report = self._base_report()
         self._prepare_prototypes()
+        self.recorder.record_start(self.base_print)
+        barrier()
         self._check_teacher()
         base, state, base_print = (self.cfg.load_from, self.base_state,
                                    self.base_print)
@@ -110,6 +116,7 @@ class ForgettingSequence:
             if self._lacks(folder / TRAINING):
                 self._say(f'{request.name}: forget '
                           f'{", ".join(request.classes)}')
+                self.recorder.begin(request)
                 train_request(self.cfg, self.settings, request, folder, base,
                               base_print)
             base = str(folder / MERGED)
@@ -117,6 +124,7 @@ class ForgettingSequence:
             before = self._measure(request, folder, state, base, base_report,
                                    before)
             self._test_gallery(request, folder, state, base)
+            self.recorder.record_request(request)
             summary = write_summary(
                 self.work_dir) if is_main_process() else None
         barrier()
@@ -139,7 +147,7 @@ class ForgettingSequence:
                                                 self.settings.requests,
                                                 path.parent)
             barrier()
-        return read_json(path)
+        return read_report(path)
 
     def _prepare_prototypes(self):
         """Prototypes of the original model, for requests still to train."""
@@ -190,7 +198,7 @@ class ForgettingSequence:
                                     self._measured_with(request), folder,
                                     f'{request.name}, evaluation')
             self._write(path, report)
-        report = read_json(path)
+        report = read_report(path)
         if self._lacks(folder / METRICS):
             ema = self.settings.ema_of(request)
             self._write(

@@ -3,6 +3,7 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 
+from ..analysis.artefact_forms import read_record, read_report
 from ..evaluation import gallery_metrics, request_metrics
 from ..lora import fingerprint, load_adapter, merge_state_dict
 from ..utils import ForgetError, read_json
@@ -100,10 +101,10 @@ class CheckpointTest:
         if not (record.is_file() and report.is_file()):
             return None
         state, _ = load_plain_state(self.base)
-        written = read_json(record)
+        written = read_record(record)
         same = written.get('base_fingerprint') == fingerprint(state)
-        return read_json(report) if same and self._same_measure(
-            written.get('config', {})) else None
+        return read_report(report) if same and self._same_measure(
+            written.get('config') or {}) else None
 
     def _same_measure(self, other):
         """Whether another config measures the same classes and images."""

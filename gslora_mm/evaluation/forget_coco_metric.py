@@ -1,6 +1,5 @@
 """AP of any number of class sets from one inference pass."""
 import io
-import json
 import tempfile
 from contextlib import redirect_stdout
 
@@ -9,9 +8,11 @@ from mmdet.datasets.api_wrappers import COCO
 from mmdet.evaluation import CocoMetric
 from mmengine.fileio import dump
 
+from ..datasets.coco_form import check_coco_form
 from ..datasets.requests import check_class_names
 from ..registry import METRICS
 from ..utils.errors import ForgetError
+from ..utils.shown import shown
 from .set_report import build_report, checked_sets, flatten_report
 from .subset_coco_eval import SubsetCOCOeval
 
@@ -70,10 +71,16 @@ class ForgetCocoMetric(CocoMetric):
         except OSError as err:
             raise ForgetError(f'cannot read the annotation file {ann_file}: '
                               f'{err.strerror}; correct ann_file') from err
-        except (UnicodeDecodeError, json.JSONDecodeError) as err:
+        except (ValueError, RecursionError) as err:
             raise ForgetError(
                 f'the annotation file {ann_file} is truncated or no JSON '
                 f'({err}); copy or download it again') from err
+        except (KeyError, TypeError, AttributeError, IndexError) as err:
+            raise ForgetError(f'the annotation file {ann_file} is not valid '
+                              f'COCO ({type(err).__name__}: {shown(err)}); '
+                              'repair it') from err
+        if self._coco_api is not None:
+            check_coco_form(self._coco_api.dataset, ann_file)
         if (self.metrics != ['bbox'] or self.format_only
                 or kwargs.get('iou_thrs') is not None):
             raise ForgetError(

@@ -2,10 +2,23 @@
 import json
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+import torch
+from safetensors import safe_open
 from safetensors.torch import save
 
 _KEY = 'gslora_mm'
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# What the metadata may say, and how.
+_TYPES = dict(
+    request=int,
+    classes=list,
+    forgotten=list,
+    zero_groups=list,
+    base_fingerprint=str,
+    merged_fingerprint=str,
+    group=str,
+    rank=(int, dict),
+    scaling=(int, float, dict))
 
 
 def save_adapter(path, adapter, metadata):
@@ -51,15 +64,43 @@ def load_adapter(path):
         with safe_open(str(path), framework='pt', device='cpu') as file:
             text = (file.metadata() or {}).get(_KEY)
             tensors = {k: file.get_tensor(k).clone() for k in file.keys()}
-    except (SafetensorError, OSError) as err:
-        reason = str(err).splitlines()[0]
+    except Exception as err:  # damaged headers raise all sorts
+        reason = (str(err).splitlines() or [type(err).__name__])[0][:120]
         raise ValueError(
             f'{path} is no safetensors adapter ({reason})') from err
     try:
         metadata = json.loads(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
         raise ValueError(f'{path} is a safetensors file without the metadata '
                          f'{_KEY!r}, not an adapter of this package')
+    fault = _fault_of(tensors, metadata)
+    if fault:
+        raise ValueError(f'{path} is no adapter that can be used: {fault}')
     return tensors, metadata
+
+
+def _fault_of(tensors, metadata):
+    """What is wrong with the content of an adapter; None if nothing is."""
+    for key, kinds in _TYPES.items():
+        value = metadata.get(key)
+        if value is not None and not isinstance(value, kinds):
+            return f'{key} in its metadata is a {type(value).__name__}'
+    for key in ('scaling', 'rank'):
+        value = metadata.get(key)
+        numbers = value.values() if isinstance(value, dict) else [value or 0]
+        if not all(map(_is_finite, numbers)):
+            return f'{key} in its metadata is no finite number'
+    for key in ('classes', 'forgotten', 'zero_groups'):
+        if not all(isinstance(v, str) for v in metadata.get(key) or ()):
+            return f'{key} in its metadata are no names'
+    for key, value in tensors.items():
+        if value.dtype in _FLOATS and not value.isfinite().all():
+            return f'{key} holds values that are not finite'
+    return None
+
+
+def _is_finite(number):
+    # Beyond the largest float it would become infinite.
+    return isinstance(number, (int, float)) and abs(number) < 1e300

@@ -102,7 +102,10 @@ def _checked_weight(base, prefix, lora_A, lora_B):
         k: tuple(t.shape)
         for k, t in zip(_LORA, (lora_A, lora_B)) if t is not None
     }
-    fits = weight.ndim == 2 and all(len(s) == 2 for s in shapes.values())
+    floats = all(t.is_floating_point() and t.element_size() > 1
+                 for t in (weight, lora_A, lora_B) if t is not None)
+    fits = floats and weight.ndim == 2 and all(
+        len(s) == 2 for s in shapes.values())
     if fits and lora_A is not None:
         fits = lora_A.shape[1] == weight.shape[1]
     if fits and lora_B is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, float32
 
 from ..utils import ForgetError, atomic_path
 
@@ -70,7 +70,21 @@ def load_prototypes(path):
         with safe_open(str(path), framework='pt', device='cpu') as file:
             metadata = json.loads((file.metadata() or {})[_KEY])
             found = {k: file.get_tensor(k).clone() for k in file.keys()}
+        _check(found, metadata)
         return Prototypes(**found), metadata
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as err:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError,
+            RecursionError) as err:
         raise ForgetError(
             f'{path} is no file of prototypes, or damaged; {_CURE}') from err
+
+
+def _check(tensors, metadata):
+    """Raise a ValueError unless the tensors belong together."""
+    classes = len(tensors['embeddings'])
+    shapes = dict(embeddings=2, logits=2, counts=1, spreads=2)
+    sound = isinstance(metadata, dict) and set(tensors) == set(shapes) and all(
+        tensors[key].ndim == ndim and len(tensors[key]) == classes
+        and tensors[key].dtype == float32 and tensors[key].isfinite().all()
+        for key, ndim in shapes.items())
+    if not sound:
+        raise ValueError('the tensors do not belong together')

@@ -52,7 +52,7 @@ def read_json(path):
         return json.loads(Path(path).read_text())
     except OSError as err:
         raise ForgetError(f'cannot read {path}: {err.strerror}') from err
-    except (UnicodeDecodeError, json.JSONDecodeError) as err:
+    except (ValueError, RecursionError) as err:
         raise ForgetError(f'{path} is damaged, no valid JSON ({err}); restore '
                           'or remove it') from err
 

@@ -7,6 +7,10 @@ import warnings
 from .cpu_matmul import use_onednn_matmul
 from .errors import ForgetError
 from .memory import keep_freed_memory
+from .shown import shown
+
+# Of an error; names from files may be of any length.
+_LONGEST = 2000
 
 
 def quiet_libraries():
@@ -30,11 +34,12 @@ def run_tool(main):
         use_onednn_matmul()
         main()
     except ForgetError as err:
-        sys.exit(f'error: {first_hand(err)}')
+        sys.exit(f'error: {shown(first_hand(err), _LONGEST)}')
     except OSError as err:
         if err.errno is None:
             raise
-        sys.exit(f'error: {err.filename or "a file"}: {err.strerror}; '
+        name = shown(err.filename or 'a file')
+        sys.exit(f'error: {name}: {err.strerror}; '
                  'check the path, its permissions and the free space')
     except KeyboardInterrupt:
         sys.exit('stopped; continue with --resume')

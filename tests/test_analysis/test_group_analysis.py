@@ -183,7 +183,7 @@ def test_bad_work_dirs(tmp_path):
         analyze_groups(tmp_path)
     work_dir = make_run(tmp_path)
     (work_dir / 'request_01' / 'groups.json').write_text('{"groups": [{}]}')
-    with pytest.raises(ForgetError, match='groups.json lacks'):
+    with pytest.raises(ForgetError, match='groups.json is damaged'):
         analyze_groups(work_dir)
     (work_dir / 'request_01' / 'merged.pth').unlink()
     with pytest.raises(ForgetError, match='merged.pth is missing'):

@@ -7,6 +7,7 @@ import pytest
 from gslora_mm.analysis import read_requests, render_summary, write_summary
 from gslora_mm.utils import ForgetError
 
+GROUP = dict(name='g', norm=0., zero=True, parameters=4, layers=['l'])
 PROTOCOLS = dict(AP=('paper', 'coco'), Acc=('top1', 'margin'))
 
 
@@ -34,7 +35,7 @@ def make_run(folder, score='Acc', indices=(1, 2), base=(.25, .974)):
                    for p in PROTOCOLS[score]}))
         write(
             request / 'groups.json',
-            dict(groups=[0] * 6, zero_groups=4, zero_ratio=2 / 3,
+            dict(groups=[GROUP] * 6, zero_groups=4, zero_ratio=2 / 3,
                  adapter_bytes=10))  # yapf: disable
         write(request / 'training.json', dict(seconds=1., peak_memory_mb=2.))
     whole = {p: {score: v} for p, v in zip(PROTOCOLS[score], base)}
@@ -96,6 +97,14 @@ def test_bad_input(tmp_path):
     with pytest.raises(ForgetError, match='no finished request'):
         write_summary(tmp_path)
     make_run(tmp_path)
+    path = tmp_path / 'request_01' / 'metrics.json'
+    content = json.loads(path.read_text())
+    for key, value in (('classes', []), ('classes', ['a', 3]), ('request', -1),
+                       ('top1', [])):
+        write(path, dict(content, **{key: value}))
+        with pytest.raises(ForgetError, match='metrics.json is damaged'):
+            write_summary(tmp_path)
+    write(path, content)
     write(tmp_path / 'base' / 'report.json', dict(all=dict(mAP=.5)))
     with pytest.raises(ForgetError, match='neither.*mAP'):
         write_summary(tmp_path)

@@ -1,8 +1,13 @@
 """What the engine asks of a kind of model."""
 import copy
+import unicodedata
 
-from ...utils import ForgetError
+from ...utils import ForgetError, shown
 from ..data_config import dataset_class, plain_dataset
+
+# Marks that turn the direction of writing, so that a name reads as another.
+_TURNS = '\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069'
+_LONGEST_NAME = 500
 
 
 class Task:
@@ -49,6 +54,7 @@ class Task:
         if not classes:
             raise ForgetError('the data set names no classes; set '
                               'train_dataloader.dataset.metainfo.classes')
+        check_printable(classes)
         if count is not None and count != len(classes):
             raise ForgetError(
                 f'the head has num_classes={count} but '
@@ -173,6 +179,27 @@ class Task:
             dict: A metric with the attribute ``report``.
         """
         raise NotImplementedError
+
+
+def check_printable(names):
+    """Check that class names can stand in tables, reports and figures.
+
+    Args:
+        names (Sequence[str]): The names.
+
+    Raises:
+        ForgetError: If one is empty or very long, or holds characters that
+            break a line, steer a terminal or turn the writing.
+    """
+    for place, name in enumerate(names):
+        odd = any(
+            unicodedata.category(c) in ('Cc', 'Cs', 'Zl', 'Zp') or c in _TURNS
+            for c in name)
+        if odd or not name.strip() or len(name) > _LONGEST_NAME:
+            raise ForgetError(
+                f'class {place} is called {shown(ascii(name))}; a name has 1 '
+                f'to {_LONGEST_NAME} characters that can be printed on one '
+                'line: rename it in metainfo.classes, or its folder')
 
 
 def checked_names(names):

@@ -1,0 +1,99 @@
+"""The files of a run, read as untrusted input."""
+from ..evaluation.measure import ALL, measure_of
+from ..utils import (COUNT, EVERY, MEASURED, NUMBER, ForgetError, check_form,
+                     read_form)
+
+        }
+    }
+}
+
+
+def read_record(path):
+    """Read ``run.json``; raises a ForgetError if it is damaged."""
+    return read_form(path, _RECORD)
+
+
+def read_groups(path):
+    """Read ``groups.json``; raises a ForgetError if it is damaged."""
+    return read_form(path, _GROUPS)
+
+
+def read_training(path):
+    """Read ``training.json``; raises a ForgetError if it is damaged."""
+    return read_form(path, _TRAINING)
+
+
+def read_gallery(path):
+    """Read ``gallery.json``; raises a ForgetError if it is damaged."""
+    found = read_form(path, dict)
+    check_form(
+        found,
+        {key: _TABLE if key == 'per_class' else MEASURED
+         for key in found}, str(path))
+    return found
+
+
+def read_metrics(path):
+    """Read ``metrics.json``.
+
+    Args:
+        path (Path): The file.
+
+    Returns:
+        dict: See :func:`~gslora_mm.evaluation.request_metrics`.
+
+    Raises:
+        ForgetError: If it is damaged.
+    """
+    row = read_form(path, {'request': COUNT, 'classes': [str]})
+    if not row['classes']:
+        raise ForgetError(f'{path} is damaged: it names no class; restore or '
+                          'remove it')
+    measure = measure_of(row)
+    for protocol in measure.protocols_of(row):
+        check_form(row[protocol], _row_form(measure, row[protocol]),
+                   f'{protocol} in {path}')
+    return row
+
+
+def _row_form(measure, values):
+    known = {}
+    for key in ('H', *(f'{measure.score}_{letter}' for letter in 'fr')):
+        known[key] = MEASURED
+    if not isinstance(values, dict):
+        return known
+    for key in values:
+        known[key] = _TABLE if str(key).startswith('per_class') else MEASURED
+    return known
+
+
+def read_report(path):
+    """Read ``report.json``.
+
+    Args:
+        path (Path): The file.
+
+    Returns:
+        dict: What a metric found; see
+        :class:`~gslora_mm.evaluation.ForgetCocoMetric`.
+
+    Raises:
+        ForgetError: If it is damaged.
+    """
+    report = read_form(path, {ALL: dict})
+    measure = measure_of(report)
+    check_form(report, {'sets': {EVERY: dict}}, str(path))
+    for name, values in ((ALL, report[ALL]), *report['sets'].items()):
+        for protocol in measure.protocols:
+            if protocol in values or protocol == measure.protocols[0]:
+                check_form(values, {protocol: _score_form(measure)},
+                           f'the set {name} in {path}')
+    return report
+
+
+def _score_form(measure):
+    form = {measure.score: MEASURED}
+    for key, table in measure.details():
+        form.setdefault(f'{key}?', NUMBER)
+        form[f'{table}?'] = _TABLE
+    return form
