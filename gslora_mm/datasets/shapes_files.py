@@ -154,4 +154,6 @@ def _may_replace(root, written, recipe):
 
 
 def _write_image(path, image):
-    cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    # cv2.imwrite says nothing of a full disk.
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
+    path.write_bytes(cv2.imencode('.jpg', image, quality)[1])

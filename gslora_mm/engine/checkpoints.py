@@ -1,5 +1,6 @@
 """Reading checkpoints as untrusted input; writing merged ones."""
 import io
+import json
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -8,7 +9,7 @@ from mmengine import fileio
 
 from ..lora import is_lora_key
 from ..models.extras import plain_part
-from ..utils import ForgetError, atomic_path
+from ..utils import ForgetError, write_torch
 
 _NAMED = 4
 
@@ -124,6 +125,15 @@ def load_into(model, state, source):
 
 
 def save_plain(path, state, meta):
-    """Write a plain checkpoint that mmdet loads without this package."""
-    with atomic_path(path) as partial:
-        torch.save(dict(meta=meta, state_dict=state), partial)
+    """Write a plain checkpoint that mmdet loads without this package.
+
+    The same weights and the same ``meta`` give the same bytes, in whatever
+    process: pickle would tell equal strings from one string used twice, and
+    keep all of a tensor of which a view is saved.
+    """
+    meta = json.loads(json.dumps(meta))
+    state = {
+        ''.join(key): value.detach().cpu().clone()
+        for key, value in state.items()
+    }
+    write_torch(path, dict(meta=meta, state_dict=state))

@@ -1,5 +1,4 @@
 """The sequence of erasure requests."""
-import errno
 from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
@@ -7,7 +6,9 @@ from mmengine.dist import barrier, is_main_process
 from ..analysis.summary import write_summary
 from ..evaluation import request_metrics
 from ..lora import fingerprint
-from ..utils import DivergedError, ForgetError, read_json, write_json
+from ..utils import (UNWRITABLE, DivergedError, ForgetError, read_json,
+                     write_json)
+from ..utils.stopping import stop_if_asked
 from .artefacts import MERGED, METRICS, TRAINING
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
@@ -18,7 +19,8 @@ from .method_class import method_flag
 from .preflight import check_amp, check_base, check_requests, check_work_dir
 from .prototypes import prepare_prototypes
 from .request_run import is_trained, remove_leftovers, train_request
-from .run_record import lock_run, open_run
+from .run_lock import lock_run
+from .run_record import open_run
 from .settings import ForgetSettings
 from .tasks import task_of
 from .teacher_check import check_teacher
@@ -27,8 +29,6 @@ BASE = 'base'
 REPORT = 'report.json'
 # Left by a run whose training diverged, until it is started again.
 DIVERGED = 'diverged.json'
-_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES,
-               errno.EPERM)
 
 
 class ForgettingSequence:
@@ -51,6 +51,9 @@ class ForgettingSequence:
 
     def __init__(self, cfg, work_dir, resume=False):
         self.cfg, self.work_dir = cfg, Path(work_dir)
+        # Before anything is looked at that another process may write.
+        self._lock = lock_run(work_dir) if is_main_process() else None
+        barrier()
         self.settings = ForgetSettings.from_config(cfg)
         check_amp(cfg)
         # Generated data is written here, by one process alone.
@@ -67,7 +70,6 @@ class ForgettingSequence:
         check_work_dir(self.work_dir)
         if is_main_process():
             open_run(cfg, self.work_dir, resume, self.base_print)
-            self._lock = lock_run(self.work_dir)
             remove_leftovers(self.work_dir)
 
     def run(self):
@@ -90,7 +92,7 @@ class ForgettingSequence:
                 write_json(self.work_dir / DIVERGED, dict(error=str(err)))
             raise
         except OSError as err:
-            if err.errno not in _UNWRITABLE:
+            if err.errno not in UNWRITABLE:
                 raise
             raise ForgetError(
                 f'cannot write {err.filename or self.work_dir}: '
@@ -106,6 +108,7 @@ class ForgettingSequence:
                                    self.base_print)
         before = base_report
         for request in self.settings.requests:
+            stop_if_asked()
             folder = self.work_dir / request.name
             if self._lacks(folder / TRAINING):
                 self._say(f'{request.name}: forget '
