@@ -44,6 +44,10 @@ class ForgettingMethod:
         starts_anew (bool): Whether :meth:`begin` draws all weights anew:
             training checkpoints then hold all of them.
         lower (str): What to lower where the loss explodes, for messages.
+        averages_ranks (bool): Whether :meth:`losses` of several processes
+            are those of one with all images: terms come with the value of
+            the whole batch, and zeros where a process has no image of a
+            stream. If not, each process looks at its own images.
     """
 
     trains = True
@@ -60,6 +64,7 @@ class ForgettingMethod:
     keeps_modules = False
     starts_anew = False
     lower = 'the learning rate'
+    averages_ranks = False
 
     def default_bound(self, bound):
         """Called once, with a bound for the forget loss of this model.

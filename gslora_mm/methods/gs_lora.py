@@ -63,6 +63,7 @@ class GSLoRA(ForgettingMethod):
     """
 
     lower = 'the learning rate or beta'
+    averages_ranks = True
 
     def __init__(self,
                  beta=0.2,

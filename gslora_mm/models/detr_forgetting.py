@@ -93,11 +93,14 @@ class DetrForgettingMixin(ForgettingMixin):
                 predictions['scores'].device.type,
                 enabled=False), matched_once(self.bbox_head):
             terms = supervise(predictions, gt, metas, stream)
-            if index and self.method.needs_features:
+            shared = self.method.averages_ranks
+            if (index or shared) and self.method.needs_features:
                 terms.features = self._features(predictions, chosen)
             if index and self.method.needs_outputs:
                 terms.student = self._outputs(predictions, chosen)
-        return terms if index else None
+        if not index:
+            return terms.emptied() if shared else None
+        return terms
 
     def _features(self, predictions, samples):
         """See :meth:`ForgettingMixin._features`."""

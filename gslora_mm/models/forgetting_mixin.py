@@ -3,6 +3,7 @@ import torch
 from mmengine.dist import get_world_size
 
 from ..utils import ForgetError
+from ..utils.ranks import anywhere, share_values
 from .halves import HalvesMixin
 from .questions import QuestionsMixin
 from .stream_loss import STREAMS
@@ -48,9 +49,27 @@ class ForgettingMixin(TrainingMixin, QuestionsMixin, HalvesMixin,
                     terms[stream].images = (inputs[index[stream]], [
                         true_samples[i] for i in index[stream]
                     ])
+        shared = self.method.averages_ranks and get_world_size() > 1
+        if shared:
+            self._share(terms, index)
         losses = self.method.losses(terms['forget'], terms['retain'],
                                     self.groups)
+        if shared:
+            losses = dict(zip(losses, share_values(list(losses.values()))))
         return self._with_gradient(losses)
+
+    @staticmethod
+    def _share(terms, index):
+        """Let every process see the losses of the whole batch."""
+        present = anywhere([len(index[stream]) for stream in STREAMS])
+        for stream, there in zip(STREAMS, present):
+            if not there:
+                terms[stream] = None
+                continue
+            found = terms[stream].classification
+            # One value for each image needs no other image.
+            if all(c.numel() == 1 for c in found):
+                terms[stream].classification = share_values(found)
 
     def _with_gradient(self, losses):
         """Losses with a gradient for every parameter that trains.

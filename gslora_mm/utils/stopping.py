@@ -59,6 +59,7 @@ def catch_signals():
     try:
         yield
     finally:
+        _Stop.came, _Stop.waits = None, False
         for number, handler in before.items():
             signal.signal(number, handler)
 
