@@ -1,5 +1,6 @@
 """Processes that need not import anything: forks of the one that tests."""
 import os
+import runpy
 import socket
 import sys
 import traceback
@@ -83,3 +84,22 @@ def launch(work, log, processes):
     ]
     statuses = [wait(child) for child in children]
     assert not any(statuses), Path(log).read_text()[-3000:]
+
+
+def tool(name, *args):
+    """A command line tool as a function to fork.
+
+    Args:
+        name (str): E.g. ``'train'``.
+        *args: Its arguments.
+
+    Returns:
+        Callable: Runs it, and exits as it does.
+    """
+    path = Path(__file__).resolve().parents[1] / f'tools/{name}.py'
+
+    def work():
+        sys.argv = [str(path), *map(str, args)]
+        runpy.run_path(str(path), run_name='__main__')
+
+    return work
