@@ -37,8 +37,10 @@ def results(folder):
 def different(one, other):
     """list[str]: Files in which the results of two runs differ."""
     one, other = results(one), results(other)
-    return sorted(name for name in {**one, **other}
-                  if one.get(name) != other.get(name))
+    return sorted(name for name in {
+        **one,
+        **other
+    } if one.get(name) != other.get(name))
 
 
 def _timeless(value):

@@ -58,5 +58,5 @@ def _of_names(folder):
     names = sorted(
         osp.relpath(osp.join(place, name), folder).replace(os.sep, '/')
         for place, _, files in os.walk(folder) for name in files)
-    return hashlib.sha256('\n'.join(names).encode(
-        errors='surrogateescape')).hexdigest()
+    return hashlib.sha256(
+        '\n'.join(names).encode(errors='surrogateescape')).hexdigest()

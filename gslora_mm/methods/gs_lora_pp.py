@@ -142,4 +142,3 @@ class GSLoRAPlusPlus(GSLoRA):
         if self._prototypes.counts.device != device:
             self._prototypes = self._prototypes.to(device)
         return self._prototypes
-

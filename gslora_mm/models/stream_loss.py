@@ -120,9 +120,10 @@ class StreamLoss:
         features = self.features and StreamFeatures(
             *(getattr(self.features, name)[:0]
               for name in ('embeddings', 'logits', 'labels')))
-        return StreamLoss([0 * c for c in self.classification],
-                          {k: 0 * v
-                           for k, v in self.others.items()}, features)
+        return StreamLoss([0 * c for c in self.classification], {
+            k: 0 * v
+            for k, v in self.others.items()
+        }, features)
 
     def total(self):
         """Sum of all terms, a scalar tensor."""

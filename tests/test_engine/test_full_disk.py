@@ -53,7 +53,8 @@ def disk(tmp_path):
 
 
 def _resize(disk, size):
-    subprocess.run(['mount', '-o', f'remount,size={size}', str(disk)],
+    subprocess.run(['mount', '-o', f'remount,size={size}',
+                    str(disk)],
                    check=True)
 
 

@@ -38,8 +38,9 @@ _DETECTION = """[
         dict(type='LoadAnnotations', with_bbox=True),
         dict(type='PackDetInputs')]"""
 _CLASSIFICATION = "[dict(type='LoadImageFromFile'), dict(type='PackInputs')]"
-_KINDS = dict(detection=(tiny_run, _DETECTION),
-              classification=(tiny_classifier, _CLASSIFICATION))
+_KINDS = dict(
+    detection=(tiny_run, _DETECTION),
+    classification=(tiny_classifier, _CLASSIFICATION))
 
 
 def _config(path, kind, method, processes):
@@ -76,9 +77,10 @@ def _run(kind, method, processes):
 def _losses(folder):
     (path, ) = folder.glob('request_01/*/vis_data/scalars.json')
     rows = map(json.loads, path.read_text().splitlines())
-    return [{k: v
-             for k, v in row.items() if 'loss' in k or '/' in k}
-            for row in rows if 'loss' in row]
+    return [{
+        k: v
+        for k, v in row.items() if 'loss' in k or '/' in k
+    } for row in rows if 'loss' in row]
 
 
 def _pairs(kind, method):
@@ -115,8 +117,8 @@ def test_what_is_left(kind, method):
     for key, value in states[0].items():
         torch.testing.assert_close(states[1][key], value, rtol=0, atol=1e-4)
     # A penalty for each process would shrink them twice.
-    assert np.allclose(*([g['norm'] for g in found] for found in norms),
-                       rtol=1e-3)
+    assert np.allclose(
+        *([g['norm'] for g in found] for found in norms), rtol=1e-3)
     assert [g['zero'] for g in norms[0]] == [g['zero'] for g in norms[1]]
     assert _flat(metrics[0]) == pytest.approx(_flat(metrics[1]), abs=.02)
 
