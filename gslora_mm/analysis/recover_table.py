@@ -1,4 +1,6 @@
 """The tables of a recovery: what came back, step by step."""
+import json
+
 import pandas as pd
 
 from ..utils import atomic_path, write_json, write_text

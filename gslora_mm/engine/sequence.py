@@ -16,7 +16,8 @@ from .gallery_run import GALLERY
 from .gallery_run import REPORT as GALLERY_REPORT
 from .gallery_run import GalleryTest, request_gallery
 from .method_class import method_flag
-from .preflight import check_amp, check_base, check_requests, check_work_dir
+from .preflight import (check_amp, check_base, check_requests, check_strategy,
+                        check_work_dir)
 from .prototypes import prepare_prototypes
 from .request_run import is_trained, remove_leftovers, train_request
 from .run_lock import lock_run
@@ -56,6 +57,7 @@ class ForgettingSequence:
         barrier()
         self.settings = ForgetSettings.from_config(cfg)
         check_amp(cfg)
+        check_strategy(cfg)
         # Generated data is written here, by one process alone.
         if is_main_process():
             task_of(cfg).check_data(cfg, self.settings.classes,

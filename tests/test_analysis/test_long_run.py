@@ -1,4 +1,5 @@
 """Cost, drift and returning classes of a sequence, against the files."""
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,8 +9,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_engine'))
 import tiny_classifier  # noqa: E402
 
-from gslora_mm.analysis.long_run import analyze_long_run  # noqa: E402
-from gslora_mm.analysis.long_run import measure_long_run
+from gslora_mm.analysis import long_run  # noqa: E402
 from gslora_mm.lora import load_adapter  # noqa: E402
 from gslora_mm.utils import read_json, write_json  # noqa: E402
 
@@ -25,7 +25,7 @@ def _state(path):
 
 def test_drift_is_that_of_the_weights(run):
     """By hand: base and adapters in double, against the last merged file."""
-    table = measure_long_run(run)
+    table = long_run.measure_long_run(run)
     weights = {
         k: v.double()
         for k, v in _state(tiny_classifier.base_checkpoint()).items()
@@ -47,21 +47,20 @@ def test_drift_is_that_of_the_weights(run):
 
 
 def test_a_class_that_comes_back_is_named(run, tmp_path):
-    import shutil
     copy = tmp_path / 'run'
     shutil.copytree(run, copy)
     path = copy / 'request_02/metrics.json'
     metrics = read_json(path)
-    metrics['top1']['per_class']['amber'] = .75
+    metrics['top1']['per_class'].update(amber=.75, coral=.25)
     write_json(path, metrics)
-    text = analyze_long_run(copy)
+    text = long_run.analyze_long_run(copy)
     assert 'after a later request: 0.750 (amber, request 2)' in text
     for name in ('sequence.csv', 'sequence.md', 'sequence.png'):
         assert (copy / 'analysis' / name).stat().st_size
 
 
 def test_cost(run):
-    table = measure_long_run(run)
+    table = long_run.measure_long_run(run)
     assert list(table['request']) == [1, 2]
     assert table['seconds'][1] == read_json(
         run / 'request_02/training.json')['seconds']

@@ -1,5 +1,7 @@
 """Two processes with the same global batch do what one does."""
 import json
+import os
+import subprocess
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -12,9 +14,11 @@ import torch
 
 from gslora_mm.engine import (ForgettingSequence, init_launcher,
                               leave_launcher, read_config)
+from gslora_mm.utils import ForgetError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from forked import launch  # noqa: E402
+from results import different  # noqa: E402
 
 ITERATIONS, EPOCHS = 20, 2
 # Nothing random in the pictures: each process draws its own numbers.
@@ -140,3 +144,37 @@ def _flat(value, prefix=''):
             for k, v in _flat(item, f'{prefix}{key}.').items()
         }
     return {prefix: value} if isinstance(value, float) else {}
+
+
+@pytest.mark.parametrize('options', [
+    {
+        'model_wrapper_cfg': dict(type='MMFullyShardedDataParallel')
+    },
+    {
+        'runner_type': 'FlexibleRunner',
+        'strategy': dict(type='DDPStrategy')
+    },
+    {
+        'strategy': dict(type='FSDPStrategy')
+    },
+])
+def test_sharded_models_are_refused(options, tmp_path):
+    with pytest.raises(ForgetError, match='whole groups'):
+        tiny_run.run_sequence(tiny_run.tiny_config(), tmp_path, **options)
+
+
+@pytest.mark.slow
+def test_script_for_several_processes(tmp_path):
+    """torchrun itself, stopped and continued."""
+    config = _config(tmp_path / 'config.py', 'classification', 'GSLoRA', 2)
+    command = [
+        'bash', tiny_run.REPO / 'tools/dist_train.sh', config, '2',
+        '--work-dir', tmp_path / 'run'
+    ]
+    done = subprocess.run([str(c) for c in command],
+                          capture_output=True,
+                          text=True,
+                          env=dict(os.environ, PORT='29611'))
+    assert done.returncode == 0, done.stderr[-3000:]
+    one = _run('classification', 'GSLoRA', 2)
+    assert different(one, tmp_path / 'run') == []
