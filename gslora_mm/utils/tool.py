@@ -48,7 +48,9 @@ def run_tool(main, again='start it again'):
                  f'{_cure(err)}')
     except KeyboardInterrupt as err:
         stopped = err if isinstance(err, Stopped) else Stopped()
-        print(f'stopped; {again}', file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        if os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0')) == '0':
+            print(f'stopped; {again}', file=sys.stderr, flush=True)
         sys.exit(stopped.status)
 
 
