@@ -9,7 +9,7 @@ import tiny_run
 from kill_and_resume import differences
 from tiny_run import run_sequence
 
-from gslora_mm.engine.hooks import LossGuardHook
+from gslora_mm.engine.hooks import LossGuardHook, MethodHook
 from gslora_mm.engine.stopped_state import STOPPED
 from gslora_mm.engine.study.queue import JobQueue
 from gslora_mm.utils import Stopped
@@ -136,3 +136,13 @@ def test_the_queue_passes_it_on(tmp_path, monkeypatch):
     with catch_signals(), pytest.raises(Stopped):
         queue.run()
     assert (tmp_path / 'saved').read_text() == 'saved'
+
+
+def test_the_clock_goes_on():
+    """Seconds of an epoch that was stopped count as well."""
+    before, after, checkpoint = MethodHook(), MethodHook(), dict(
+        meta=dict(stopped={}))
+    before.started = time.time() - 100
+    before.before_save_checkpoint(None, checkpoint)
+    after.after_load_checkpoint(None, checkpoint)
+    assert time.time() - after.started == pytest.approx(100, abs=5)
