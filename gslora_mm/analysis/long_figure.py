@@ -31,6 +31,7 @@ def draw_long_run(table, path):
     kept.set(ylabel=score, ylim=(-.02, 1.02))
     for panel in (cost, drift, kept):
         panel.set(xlabel='request')
+        panel.xaxis.get_major_locator().set_params(integer=True)
         panel.grid(axis='y', color='0.9')
         panel.set_axisbelow(True)
         panel.legend(fontsize=8)
