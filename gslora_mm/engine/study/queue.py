@@ -104,9 +104,7 @@ class JobQueue:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            # Ctrl-C reaches this process alone, which passes it on once.
-            start_new_session=True,
-            preexec_fn=_die_with_parent)
+            preexec_fn=_depend_on_parent)
         self.running[process] = job, log, log.tell(), time.time()
 
     def _environment(self):
@@ -161,7 +159,9 @@ class JobQueue:
             log.close()
 
 
-def _die_with_parent():
+def _depend_on_parent():
+    # Ctrl-C reaches the parent alone, which passes it on once.
+    os.setpgid(0, 0)
     if _PRCTL:
         _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
