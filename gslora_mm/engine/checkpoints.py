@@ -1,6 +1,5 @@
 """Reading checkpoints as untrusted input; writing merged ones."""
 import io
-import json
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -131,9 +130,17 @@ def save_plain(path, state, meta):
     process: pickle would tell equal strings from one string used twice, and
     keep all of a tensor of which a view is saved.
     """
-    meta = json.loads(json.dumps(meta))
-    state = {
-        ''.join(key): value.detach().cpu().clone()
-        for key, value in state.items()
-    }
-    write_torch(path, dict(meta=meta, state_dict=state))
+    write_torch(path, _fresh(dict(meta=meta, state_dict=state)))
+
+
+def _fresh(value):
+    """A copy in which no two things are one."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().clone()
+    if isinstance(value, str):
+        return ''.join(value)
+    if isinstance(value, dict):
+        return {_fresh(k): _fresh(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_fresh, value))
+    return value

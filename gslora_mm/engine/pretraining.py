@@ -33,11 +33,11 @@ def pretrain(cfg, resume=False, out=None):
             the folder.
     """
     folder = Path(cfg.work_dir)
-    lock = lock_run(folder) if is_main_process() else None
     task = task_of(cfg)
     classes = task.class_names(cfg)
     if is_main_process():
         task.check_data(cfg, classes)
+        lock = lock_run(folder)
     barrier()
     make_stoppable(cfg)
     found = resume_point(folder) if resume else None

@@ -52,9 +52,6 @@ class ForgettingSequence:
 
     def __init__(self, cfg, work_dir, resume=False):
         self.cfg, self.work_dir = cfg, Path(work_dir)
-        # Before anything is looked at that another process may write.
-        self._lock = lock_run(work_dir) if is_main_process() else None
-        barrier()
         self.settings = ForgetSettings.from_config(cfg)
         check_amp(cfg)
         check_strategy(cfg)
@@ -71,6 +68,7 @@ class ForgettingSequence:
         ], self.work_dir)
         check_work_dir(self.work_dir)
         if is_main_process():
+            self._lock = lock_run(self.work_dir)
             open_run(cfg, self.work_dir, resume, self.base_print)
             remove_leftovers(self.work_dir)
 
