@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from gslora_mm.utils import write_json
+
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = 'configs/gslora/ddetr_shapes_forget.py'
 CHECKPOINT = 'data/ddetr_shapes.pth'
@@ -101,8 +103,7 @@ def subset_annotations(path,
     if drop_other_images:
         kept = {a['image_id'] for a in content['annotations']}
         content['images'] = [i for i in content['images'] if i['id'] in kept]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(content))
+    write_json(target, content)
     return str(target.resolve())
 
 

@@ -7,6 +7,7 @@ Configs name what lives here with the prefix, e.g.
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
@@ -34,6 +35,11 @@ TRANSFORMS = Registry(
     parent=MMENGINE_TRANSFORMS,
     scope='gslora_mm',
     locations=['gslora_mm.datasets'])
+LOOPS = Registry(
+    'loop',
+    parent=MMENGINE_LOOPS,
+    scope='gslora_mm',
+    locations=['gslora_mm.engine'])
 METRICS = Registry(
     'metric',
     parent=MMENGINE_METRICS,

@@ -5,7 +5,7 @@
 import argparse
 from pathlib import Path
 
-from gslora_mm.utils.tool import quiet_libraries, run_tool
+from gslora_mm.utils.tool import REPEAT, quiet_libraries, run_tool
 
 quiet_libraries()
 
@@ -72,4 +72,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    run_tool(main, REPEAT)

@@ -5,7 +5,7 @@
 """
 import argparse
 
-from gslora_mm.utils.tool import quiet_libraries, run_tool
+from gslora_mm.utils.tool import RESUME, quiet_libraries, run_tool
 
 quiet_libraries()
 
@@ -41,34 +41,18 @@ def main():
     import os.path as osp
 
     from mmengine.dist import is_main_process
-    from mmengine.runner import Runner
 
     from gslora_mm.engine import init_launcher, leave_launcher, read_config
-    from gslora_mm.engine.checkpoints import save_plain
-    from gslora_mm.engine.tasks import task_of
-    from gslora_mm.models.cpu_deformable_attention import fast_cpu_attention
+    from gslora_mm.engine.pretraining import pretrain
     cfg = read_config(args.config, args.cfg_options)
     stem = osp.splitext(osp.basename(args.config))[0]
     cfg.work_dir = args.work_dir or f'work_dirs/{stem}_base'
     init_launcher(cfg, args.launcher)
-    cfg.resume = args.resume
-    if args.resume:
-        cfg.load_from = None
-    task = task_of(cfg)
-    classes = task.class_names(cfg)
-    task.check_data(cfg, classes)
-    with fast_cpu_attention():
-        model = Runner.from_cfg(cfg).train()
+    out = pretrain(cfg, args.resume, args.out)
     if is_main_process():
-        out = args.out or osp.join(cfg.work_dir, 'base.pth')
-        plain = getattr(model, 'module', model)
-        save_plain(out, {
-            k: v.cpu()
-            for k, v in plain.state_dict().items()
-        }, dict(dataset_meta=dict(classes=classes)))
         print(f'weights: {out}')
     leave_launcher()
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    run_tool(main, RESUME)

@@ -66,6 +66,7 @@ def main():
 
     from gslora_mm.analysis.before_after import draw_before_after
     from gslora_mm.engine import init_launcher, leave_launcher, read_config
+    from gslora_mm.engine.run_lock import lock_run
     from gslora_mm.engine.test_checkpoint import CheckpointTest
     from gslora_mm.evaluation import format_gallery, format_table
     from gslora_mm.release import Precision, precision_file
@@ -74,6 +75,7 @@ def main():
     out = precision_file(args.out, args.work_dir, args.precision)
     cfg = read_config(args.config, args.cfg_options)
     init_launcher(cfg, args.launcher)
+    lock = lock_run(args.work_dir) if is_main_process() else None
     test = CheckpointTest(cfg, args.checkpoint, args.adapter, args.request,
                           args.base, args.work_dir,
                           None if precision.plain else precision)
@@ -95,6 +97,7 @@ def main():
         drawn = draw_before_after(test, args.show_dir, args.show_num,
                                   args.show_score)
         print(f'{drawn} images: {args.show_dir}')
+    lock.close()
 
 
 if __name__ == '__main__':

@@ -4,7 +4,7 @@
 """
 import argparse
 
-from gslora_mm.utils.tool import quiet_libraries, run_tool
+from gslora_mm.utils.tool import RESUME, quiet_libraries, run_tool
 
 quiet_libraries()
 
@@ -65,4 +65,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    run_tool(main, RESUME)

@@ -12,6 +12,7 @@ from mmengine.registry import DATASETS, MODELS
 
 from ..datasets.candidates import labels_in
 from ..engine.checkpoints import load_into, load_plain_state
+from ..utils import write_bytes
 
 _FORGOTTEN, _KEPT = (40, 40, 230), (60, 180, 60)
 _BAR, _SIDE = 22, 360
@@ -54,9 +55,10 @@ def draw_before_after(test, folder, count=8, min_score=0.3):
             for title, model in zip(('before', 'after'), models)
         ]
         # Folders of classes may use the same file names.
-        cv2.imwrite(
-            str(Path(folder) / f'{place:02d}_{Path(path).stem[:_STEM]}.png'),
-            np.concatenate(panels, axis=1))
+        picture = cv2.imencode('.png', np.concatenate(panels, axis=1))[1]
+        write_bytes(
+            Path(folder) / f'{place:02d}_{Path(path).stem[:_STEM]}.png',
+            picture)
     return len(chosen)
 
 

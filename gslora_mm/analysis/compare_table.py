@@ -1,7 +1,7 @@
 """The tables of a comparison: results, and how they were tuned."""
 import pandas as pd
 
-from ..utils import atomic_path, write_json
+from ..utils import atomic_path, write_json, write_text
 from .compare_figure import draw_comparison
 from .compare_markdown import render_comparison
 from .study_table import aggregate, collect, with_score_names
@@ -53,8 +53,7 @@ def write_comparison(settings, runs, chosen, hopeless, out):
         with_score_names(table).to_csv(partial, index=False)
     text = render_comparison(settings, table, chosen,
                              _notes(runs, settings, chosen, hopeless))
-    with atomic_path(out / 'compare.md') as partial:
-        partial.write_text(text + '\n')
+    write_text(out / 'compare.md', text + '\n')
     for suffix in ('png', 'pdf'):
         with atomic_path(out / f'compare.{suffix}') as partial:
             draw_comparison(settings.name, table, partial)

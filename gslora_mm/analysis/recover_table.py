@@ -3,7 +3,7 @@ import json
 
 import pandas as pd
 
-from ..utils import atomic_path
+from ..utils import atomic_path, write_json, write_text
 from .recover_figure import draw_recovery
 from .study_markdown import markdown_table
 
@@ -38,13 +38,10 @@ def write_recovery(name, curves, missing, out):
     with atomic_path(out / 'recover.csv') as partial:
         frame.to_csv(partial, index=False)
     table = summarise_curves(frame)
-    with atomic_path(out / 'recover.json') as partial:
-        partial.write_text(
-            json.dumps(json.loads(table.to_json(orient='records')), indent=2) +
-            '\n')
+    write_json(out / 'recover.json',
+               json.loads(table.to_json(orient='records')))
     text = _render(name, table, missing)
-    with atomic_path(out / 'recover.md') as partial:
-        partial.write_text(text + '\n')
+    write_text(out / 'recover.md', text + '\n')
     for suffix in ('png', 'pdf'):
         with atomic_path(out / f'recover.{suffix}') as partial:
             draw_recovery(name, frame, partial)

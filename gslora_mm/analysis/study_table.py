@@ -4,7 +4,7 @@ import math
 import pandas as pd
 
 from ..evaluation import measure_of
-from ..utils import atomic_path
+from ..utils import atomic_path, write_text
 from .artefact_forms import read_groups, read_training
 from .study_figure import draw_study
 from .study_markdown import render_study
@@ -137,8 +137,7 @@ def write_study(grid, runs, missing, out):
     with atomic_path(out / 'study.csv') as partial:
         with_score_names(table).to_csv(partial, index=False)
     text = render_study(grid.name, table, axes, missing)
-    with atomic_path(out / 'study.md') as partial:
-        partial.write_text(text + '\n')
+    write_text(out / 'study.md', text + '\n')
     for suffix in ('png', 'pdf'):
         with atomic_path(out / f'study.{suffix}') as partial:
             draw_study(grid.name, table, axes, partial)

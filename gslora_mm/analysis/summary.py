@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..evaluation import format_gallery, format_table, measure_of, to_csv_rows
-from ..utils import ForgetError, atomic_path, write_json
+from ..utils import ForgetError, atomic_path, write_json, write_text
 from .artefact_forms import (read_gallery, read_groups, read_metrics,
                              read_report, read_training)
 
@@ -90,8 +90,8 @@ def write_summary(work_dir):
     write_json(work_dir / 'summary.json', summary)
     with atomic_path(work_dir / 'summary.csv') as partial:
         pd.DataFrame(to_csv_rows(rows)).to_csv(partial, index=False)
-    with atomic_path(work_dir / 'summary.md') as partial:
-        partial.write_text(f'```\n{render_summary(summary)}\n```\n')
+    write_text(work_dir / 'summary.md',
+               f'```\n{render_summary(summary)}\n```\n')
     return summary
 
 

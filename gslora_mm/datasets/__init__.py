@@ -9,10 +9,10 @@ from .painted_dataset import PaintedDataset
 from .painting import FILLS, Painter
 from .relearn_dataset import RelearnDataset
 from .requests import Request, check_class_names, parse_requests
-from .shapes import SHAPES
+from .shapes import SHAPES, STYLED_SHAPES
 from .shapes_dataset import ShapesDataset
 from .shapes_files import ensure_shapes, ensure_shapes_folder
-from .shapes_folder import ShapesFolder
+from .shapes_folder import ShapesFolder, StyledShapesFolder
 from .stream_sampler import StreamSampler
 from .subsets import (few_shot_subset, pooled_subset, random_subset,
                       stratified_subset)
@@ -21,7 +21,8 @@ from .without_classes import WithoutClasses
 __all__ = [
     'COCO_CATEGORY_IDS', 'FILLS', 'ForgetRetainDataset', 'HeldOutFolder',
     'PaintedDataset', 'Painter', 'RelearnDataset', 'Request', 'SHAPES',
-    'ShapesDataset', 'ShapesFolder', 'StreamSampler', 'WithoutClasses',
+    'STYLED_SHAPES', 'ShapesDataset', 'ShapesFolder', 'StreamSampler',
+    'StyledShapesFolder', 'WithoutClasses',
     'check_class_names', 'check_folder_data', 'coco_class_names_by_id',
     'ensure_shapes', 'ensure_shapes_folder', 'few_shot_subset',
     'full_init_checked', 'parse_requests', 'pooled_subset',

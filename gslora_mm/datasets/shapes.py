@@ -11,9 +11,18 @@ import numpy as np
 SHAPES = ('circle', 'ellipse', 'ring', 'semicircle', 'crescent', 'triangle',
           'square', 'rectangle', 'pentagon', 'hexagon', 'star', 'cross',
           'arrow', 'heart', 'drop')
+# For long sequences: three looks of twelve shapes that keep them apart.
+LOOKS = ('solid', 'outlined', 'halved')
+STYLED_SHAPES = tuple(f'{look}-{shape}'
+                      for shape in ('semicircle', 'crescent', 'triangle',
+                                    'square', 'rectangle', 'hexagon', 'star',
+                                    'cross', 'arrow', 'heart', 'drop',
+                                    'ellipse') for look in LOOKS)
 
 _SUBPIXEL_BITS = 4
 _DIM = .4
+# Of outlines, in radii and in pixels.
+_STROKE, _LEAST_STROKE = .15, 1.6
 
 
 def _polar(angles, radius=1.0):
@@ -93,14 +102,23 @@ def textured_background(size, rng):
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def _contrasting_colour(background, rng):
+def _contrasting_colour(background, rng, *others):
     while True:
         colour = rng.uniform(0, 255, 3)
-        if np.abs(colour - background).max() > 90:
+        if all(
+                np.abs(colour - other).max() > 90
+                for other in (background, *others)):
             return colour
 
 
-def draw_shape(image, name, centre, radius, rng):
+def _half(image, centre, rotation):
+    """Pixels on the right of a shape's own vertical axis, bool (H, W)."""
+    yy, xx = np.mgrid[:image.shape[0], :image.shape[1]]
+    across = np.stack([xx, yy], -1) - centre
+    return (across @ rotation.T)[..., 0] > 0
+
+
+def draw_shape(image, name, centre, radius, rng, look='solid'):
     """Draw one shape in place, in a colour that stands out.
 
     Args:
@@ -109,6 +127,7 @@ def draw_shape(image, name, centre, radius, rng):
         centre (tuple[float]): x, y in pixels.
         radius (float): Radius of the enclosing disc in pixels.
         rng (np.random.Generator): Rotation, colour, outline and texture.
+        look (str): One of :data:`LOOKS`. Defaults to ``'solid'``.
 
     Returns:
         list[float]: Tight box x, y, w, h in pixels, clipped to the image.
@@ -125,10 +144,17 @@ def draw_shape(image, name, centre, radius, rng):
     ]
     mask = np.zeros(image.shape[:2], np.uint8)
     cv2.fillPoly(mask, fixed, 255, cv2.LINE_AA, _SUBPIXEL_BITS)
+    if look == 'outlined':
+        depth = cv2.distanceTransform((mask > 127).astype(np.uint8),
+                                      cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        mask[depth > max(_LEAST_STROKE, _STROKE * radius)] = 0
     x, y = np.clip(np.round(centre).astype(int), 0, image.shape[0] - 1)
-    fill = np.broadcast_to(
-        _contrasting_colour(image[y, x].astype(float), rng),
-        image.shape).copy()
+    behind = image[y, x].astype(float)
+    colour = _contrasting_colour(behind, rng)
+    fill = np.broadcast_to(colour, image.shape).copy()
+    if look == 'halved':
+        fill[_half(image, centre,
+                   rotation)] = _contrasting_colour(behind, rng, colour)
     if rng.random() < .3:
         fill += rng.normal(0, 25, image.shape[:2])[..., None]
     weight = mask[..., None] / 255. * rng.uniform(.85, 1)
@@ -178,7 +204,7 @@ def draw_scene(rng, size=128, max_objects=5, max_overlap=.2):
     return image, objects
 
 
-def draw_single(rng, label, size=48):
+def draw_single(rng, label, size=48, classes=SHAPES):
     """Draw one image that a single shape fills for the most part.
 
     The background is dim, so that :func:`draw_shape` chooses light colours:
@@ -187,8 +213,10 @@ def draw_single(rng, label, size=48):
 
     Args:
         rng (np.random.Generator): Draws background, place and look.
-        label (int): Index into :data:`SHAPES`.
+        label (int): Index into ``classes``.
         size (int): Side of the image in pixels. Defaults to 48.
+        classes (Sequence[str]): :data:`SHAPES` (default) or
+            :data:`STYLED_SHAPES`.
 
     Returns:
         np.ndarray: uint8 (size, size, 3), BGR.
@@ -196,5 +224,6 @@ def draw_single(rng, label, size=48):
     image = (textured_background(size, rng) * _DIM).astype(np.uint8)
     radius = rng.uniform(.28, .42) * size
     centre = rng.uniform(radius, size - radius, 2)
-    draw_shape(image, SHAPES[label], centre, radius, rng)
+    *look, name = classes[label].split('-')
+    draw_shape(image, name, centre, radius, rng, *look)
     return image

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ import numpy as np
 
 from ..utils.errors import ForgetError
 from ..utils.files import read_json
-from .shapes import SHAPES, draw_scene, draw_single
+from .shapes import SHAPES, STYLED_SHAPES, draw_scene, draw_single
 
 _STAMP = 'recipe.json'
 _SPLIT_SEED = dict(train=0, val=1)
@@ -51,16 +52,21 @@ def write_split(folder, split, num_images, seed=0, size=128):
                 categories=categories)))
 
 
-def write_folder_split(folder, split, num_per_class, seed=0, size=48):
+def write_folder_split(folder,
+                       split,
+                       num_per_class,
+                       seed=0,
+                       size=48,
+                       classes=SHAPES):
     """Write the images of one split into one folder per class."""
-    for label, name in enumerate(SHAPES):
+    for label, name in enumerate(classes):
         of_class = Path(folder) / split / name
         of_class.mkdir(parents=True, exist_ok=True)
         for i in range(num_per_class):
             rng = np.random.default_rng(
                 [seed, _FOLDER_SPLIT_SEED[split], label, i])
             _write_image(of_class / f'{i:05d}.jpg',
-                         draw_single(rng, label, size))
+                         draw_single(rng, label, size, classes))
 
 
 def ensure_shapes(root, num_train=4000, num_val=500, seed=0, size=128):
@@ -87,7 +93,12 @@ def ensure_shapes(root, num_train=4000, num_val=500, seed=0, size=128):
     return _ensure(root, recipe, write_split)
 
 
-def ensure_shapes_folder(root, num_train=400, num_val=60, seed=0, size=48):
+def ensure_shapes_folder(root,
+                         num_train=400,
+                         num_val=60,
+                         seed=0,
+                         size=48,
+                         styled=False):
     """Generate the classification set under ``root`` unless it is there.
 
     One object per image, in ``train/<class>/`` and ``val/<class>/``; written
@@ -99,6 +110,9 @@ def ensure_shapes_folder(root, num_train=400, num_val=60, seed=0, size=48):
         num_val (int): Validation images of each class. Defaults to 60.
         seed (int): Seed of every image. Defaults to 0.
         size (int): Side of the images in pixels. Defaults to 48.
+        styled (bool): Whether the classes are those of
+            :data:`~gslora_mm.datasets.shapes.STYLED_SHAPES`. Defaults to
+            False.
 
     Returns:
         Path: ``root``.
@@ -107,13 +121,14 @@ def ensure_shapes_folder(root, num_train=400, num_val=60, seed=0, size=48):
         ForgetError: If ``root`` holds anything but such a set.
     """
     recipe = dict(
-        layout='folder',
+        layout='styled folder' if styled else 'folder',
         num_train=num_train,
         num_val=num_val,
         seed=seed,
         size=size,
         version=1)
-    return _ensure(root, recipe, write_folder_split)
+    classes = STYLED_SHAPES if styled else SHAPES
+    return _ensure(root, recipe, partial(write_folder_split, classes=classes))
 
 
 def _ensure(root, recipe, write):
@@ -154,4 +169,6 @@ def _may_replace(root, written, recipe):
 
 
 def _write_image(path, image):
-    cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    # cv2.imwrite says nothing of a full disk.
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
+    path.write_bytes(cv2.imencode('.jpg', image, quality)[1])

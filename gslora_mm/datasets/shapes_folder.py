@@ -2,7 +2,7 @@
 from mmpretrain.datasets import CustomDataset
 
 from ..registry import DATASETS
-from .shapes import SHAPES
+from .shapes import SHAPES, STYLED_SHAPES
 from .shapes_files import ensure_shapes_folder
 
 
@@ -26,19 +26,21 @@ class ShapesFolder(CustomDataset):
 
     METAINFO = dict(classes=SHAPES)
     labels_by_name = True
+    styled = False
 
     def __init__(self, data_root, recipe=None, **kwargs):
         self.prepare(dict(data_root=data_root, recipe=recipe))
         super().__init__(data_root=data_root, **kwargs)
 
-    @staticmethod
-    def prepare(cfg):
+    @classmethod
+    def prepare(cls, cfg):
         """Write the files of a dataset config unless they are there.
 
         Args:
             cfg (dict): The config; ``data_root`` and ``recipe`` are read.
         """
-        ensure_shapes_folder(cfg['data_root'], **(cfg.get('recipe') or {}))
+        ensure_shapes_folder(
+            cfg['data_root'], styled=cls.styled, **(cfg.get('recipe') or {}))
 
     def _find_samples(self):
         samples = super()._find_samples()
@@ -46,3 +48,11 @@ class ShapesFolder(CustomDataset):
         self.folder_to_idx = {f: self.CLASSES.index(f) for f in folders}
         return [(path, self.folder_to_idx[folders[place]])
                 for path, place in samples]
+
+
+@DATASETS.register_module()
+class StyledShapesFolder(ShapesFolder):
+    """36 classes for long sequences: twelve shapes, each in three looks."""
+
+    METAINFO = dict(classes=STYLED_SHAPES)
+    styled = True

@@ -8,7 +8,7 @@ from mmengine import fileio
 
 from ..lora import is_lora_key
 from ..models.extras import plain_part
-from ..utils import COUNT, ForgetError, atomic_path, check_form, shown
+from ..utils import COUNT, ForgetError, check_form, shown, write_torch
 from ..utils.safe_load import grown_tensor, load_safely, plain_tensor
 
 _NAMED = 4
@@ -205,7 +205,23 @@ def load_into(model, state, source):
 
 
 def save_plain(path, state, meta):
-    """Write a plain checkpoint that mmdet loads without this package."""
-    # Given a name, torch would put it, with our process id, into the file.
-    with atomic_path(path) as partial, open(partial, 'wb') as file:
-        torch.save(dict(meta=meta, state_dict=state), file)
+    """Write a plain checkpoint that mmdet loads without this package.
+
+    The same weights and the same ``meta`` give the same bytes, in whatever
+    process: pickle would tell equal strings from one string used twice, and
+    keep all of a tensor of which a view is saved.
+    """
+    write_torch(path, _fresh(dict(meta=meta, state_dict=state)))
+
+
+def _fresh(value):
+    """A copy in which no two things are one."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().clone()
+    if isinstance(value, str):
+        return ''.join(value)
+    if isinstance(value, dict):
+        return {_fresh(k): _fresh(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_fresh, value))
+    return value

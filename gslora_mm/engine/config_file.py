@@ -11,6 +11,9 @@ from ..utils import ForgetError
 _FREE_KEYS = ('work_dir', 'launcher', 'resume', 'log_level', 'env_cfg',
               'experiment_name', 'visualizer', 'vis_backends', 'filename',
               'model_wrapper_cfg')
+# Where things lie: free as well, if what lies there is the same.
+_PLACES = frozenset(
+    ('load_from', 'data_root', 'ann_file', 'data_prefix', 'backend_args'))
 
 
 def read_config(path, options=None):
@@ -67,6 +70,27 @@ def config_content(cfg):
 
 
 def config_digest(content):
-    """SHA-256 of :func:`config_content`."""
-    return hashlib.sha256(json.dumps(content,
-                                     sort_keys=True).encode()).hexdigest()
+    """SHA-256 of :func:`config_content`, wherever data and base lie."""
+    return hashlib.sha256(
+        json.dumps(without_places(content),
+                   sort_keys=True).encode()).hexdigest()
+
+
+def without_places(value):
+    """Content without the keys that say where something lies.
+
+    Args:
+        value (dict | list | Any): Of :func:`config_content`.
+
+    Returns:
+        dict | list | Any: The same without paths of data and base
+        checkpoint, at any depth.
+    """
+    if isinstance(value, dict):
+        return {
+            k: without_places(v)
+            for k, v in value.items() if k not in _PLACES
+        }
+    if isinstance(value, list):
+        return [without_places(v) for v in value]
+    return value

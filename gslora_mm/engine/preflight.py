@@ -22,6 +22,8 @@ from .request_config import training_config
 from .runner import quiet_console
 from .tasks import task_of
 
+# FSDP, DeepSpeed and ColossalAI of mmengine, and what runs them.
+_SHARDED = ('FSDP', 'FullySharded', 'DeepSpeed', 'Colossal', 'FlexibleRunner')
 _PACKERS = ('PackDetInputs', 'PackInputs')
 
 
@@ -167,6 +169,31 @@ def check_work_dir(work_dir):
         raise ForgetError(
             f'work dir {work_dir} cannot be written ({err.strerror}); choose '
             'another with --work-dir, or free some space') from err
+
+
+def check_strategy(cfg):
+    """Refuse to spread one model over several processes.
+
+    The proximal step needs the norm of a whole group, and the digests that
+    prove which blocks did not move need whole tensors, in every process;
+    what trains is a small share of the model, so that there is next to
+    nothing to be gained.
+
+    Raises:
+        ForgetError: If the config asks for it.
+    """
+    wrapper = str((cfg.get('model_wrapper_cfg') or {}).get('type', ''))
+    strategy = cfg.get('strategy') or {}
+    asked = [
+        text for text in (wrapper, str(strategy.get('type', '')),
+                          str(cfg.get('runner_type') or ''))
+        if any(word in text for word in _SHARDED)
+    ]
+    if asked:
+        raise ForgetError(
+            f'{asked[0]} spreads a model over processes, and group sparsity '
+            'needs whole groups in each; remove it: --launcher alone trains '
+            'with DistributedDataParallel')
 
 
 def check_amp(cfg):

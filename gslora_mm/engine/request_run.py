@@ -13,6 +13,8 @@ from .hooks.method_hook import unwrap
 from .method_class import method_flag
 from .request_config import training_config
 from .runner import RequestRunner
+from .stopped_state import STOPPED
+from .train_loop import make_stoppable
 
 
 def is_trained(folder):
@@ -35,8 +37,17 @@ def remove_leftovers(work_dir):
 
 
 def _remove_training_state(folder):
-    for path in [*folder.glob('epoch_*.pth'), folder / 'last_checkpoint']:
+    for path in [
+            *folder.glob('epoch_*.pth'), folder / STOPPED,
+            folder / 'last_checkpoint'
+    ]:
         path.unlink(missing_ok=True)
+
+
+def _number(path):
+    """Which epoch a checkpoint is of; 0 if it is none of mmengine's."""
+    number = path.stem.partition('_')[2]
+    return int(number) if number.isdigit() else 0
 
 
 def newest_checkpoint(folder):
@@ -45,10 +56,9 @@ def newest_checkpoint(folder):
     A kill can leave the newest file half written; the one before it is kept
     until the next is complete.
     """
-    found = sorted(
-        Path(folder).glob('epoch_*.pth'),
-        key=lambda p: int(p.stem.split('_')[1]),
-        reverse=True)
+    found = sorted([p for p in Path(folder).glob('epoch_*.pth') if _number(p)],
+                   key=_number,
+                   reverse=True)
     for path in found:
         try:
             torch.load(path, map_location='cpu', weights_only=True)
@@ -78,7 +88,9 @@ def train_request(cfg, settings, request, folder, base, base_print):
         barrier()
         return
     run = training_config(cfg, settings, request, folder, base, base_print)
+    make_stoppable(run)
     resumed = newest_checkpoint(folder)
+    again = bool(resumed) or (folder / STOPPED).is_file()
     if resumed:
         run.load_from, run.resume = str(resumed), True
     runner = RequestRunner.from_cfg(run)
@@ -102,7 +114,7 @@ def train_request(cfg, settings, request, folder, base, base_print):
             load_plain_state(base)[0], settings, request, folder, base_print,
             dict(
                 seconds=hub['seconds'],
-                resumed=bool(resumed),
+                resumed=again,
                 peak_memory_mb=peak_memory_mb(),
                 iterations=runner.iter,
                 epochs=runner.epoch), hub.get('group_history', []))

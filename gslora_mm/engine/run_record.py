@@ -1,10 +1,9 @@
 """``run.json``: which run a folder belongs to."""
-import errno
-import fcntl
 from pathlib import Path
 
 from ..utils import ForgetError, read_form, write_json
-from .config_file import config_content, config_digest
+from .config_file import config_content, config_digest, without_places
+from .data_digests import data_digests
 
 RECORD = 'run.json'
 
@@ -24,6 +23,10 @@ def differing_keys(old, new, prefix=''):
 def open_run(cfg, work_dir, resume, base_fingerprint):
     """Claim a work dir for a run, or check that it is this run's own.
 
+    A run may go on elsewhere: paths of data and base checkpoint may change
+    if the base weights, and the annotations or lists of images, are the
+    same.
+
     Args:
         cfg (Config): The whole config.
         work_dir (Path): The folder of the run.
@@ -32,58 +35,53 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
 
     Raises:
         ForgetError: If the folder holds a run and ``--resume`` was not
-            given, or holds the run of another config or base checkpoint.
+            given, or holds the run of another config, base checkpoint or
+            data.
     """
     path, content = Path(work_dir) / RECORD, config_content(cfg)
+    record = dict(
+        config_digest=config_digest(content),
+        base_fingerprint=base_fingerprint,
+        data=data_digests(cfg),
+        config=content)
     if not path.is_file():
-        write_json(
-            path,
-            dict(
-                config_digest=config_digest(content),
-                base_fingerprint=base_fingerprint,
-                config=content))
+        write_json(path, record)
         return
     if not resume:
         raise ForgetError(
             f'{work_dir} already holds a run; continue it with --resume, or '
             'choose another --work-dir')
     old = read_form(path, {'config': dict, 'base_fingerprint': str})
-    changed = differing_keys(old['config'], content)
+    _check_config(old, content, work_dir)
+    if old['base_fingerprint'] != base_fingerprint:
+        raise ForgetError(
+            f'{work_dir} was started from another base checkpoint than '
+            f'{cfg.load_from}; give that one, or choose another --work-dir')
+    _check_data(old, record['data'], work_dir)
+    if old['config'] != content:
+        # Where things lie now, for the tools that read it.
+        write_json(path, dict(old, config=content))
+
+
+def _check_config(old, content, work_dir):
+    known = old['config']
+    if 'data' in old:  # else nobody noted which data it was
+        known, content = without_places(known), without_places(content)
+    changed = differing_keys(known, content)
     if changed:
         raise ForgetError(
             f'{work_dir} holds the run of another config (different: '
             f'{", ".join(changed[:5])}{", ..." if len(changed) > 5 else ""});'
             ' resume with the config it was started with, or choose another '
             '--work-dir')
-    if old.get('base_fingerprint') != base_fingerprint:
-        raise ForgetError(
-            f'{work_dir} was started from another base checkpoint than '
-            f'{cfg.load_from}; give that one, or choose another --work-dir')
 
 
-def lock_run(work_dir, name=RECORD):
-    """Keep other processes out of a work dir while this one lives.
-
-    Args:
-        work_dir (Path): The folder of the run.
-        name (str): File in it that is locked, made if it is not there;
-            default the record of the run.
-
-    Returns:
-        file: Holds the lock until it is closed or the process ends, however
-        it ends.
-
-    Raises:
-        ForgetError: If another process is at work there.
-    """
-    file = open(Path(work_dir) / name, 'a+')
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as err:
-        # Some shared file systems have no locks at all.
-        if err.errno in (errno.EACCES, errno.EAGAIN):
-            file.close()
+def _check_data(old, data, work_dir):
+    known = old.get('data') or {}
+    for key in known:
+        if known[key] != data.get(key):
             raise ForgetError(
-                f'another process is at work in {work_dir}; wait for it, '
-                'stop it, or choose another --work-dir') from err
-    return file
+                f'{work_dir} was started with other {key} data: the '
+                'annotations or the names of the images differ; restore '
+                'them, name their place with --cfg-options, or choose '
+                'another --work-dir')

@@ -3,17 +3,39 @@ import contextlib
 import io
 import itertools
 import logging
-import os.path as osp
+from pathlib import Path
 
 from mmengine.dist import master_only
 from mmengine.runner import Runner
 
 from ..models.cpu_deformable_attention import fast_cpu_attention
+from ..utils import atomic_path
+from ..utils.stopping import defer
 
 _COUNT = itertools.count()
 
 
-class RequestRunner(Runner):
+class SafeRunner(Runner):
+    """A runner whose files are whole or not there."""
+
+    @master_only
+    def save_checkpoint(self, out_dir, filename, *args, **kwargs):
+        """Save a checkpoint; see ``Runner.save_checkpoint``."""
+        if '://' in str(out_dir):
+            super().save_checkpoint(out_dir, filename, *args, **kwargs)
+            return
+        with atomic_path(Path(out_dir) / filename) as partial:
+            super().save_checkpoint(out_dir, partial.name, *args, **kwargs)
+
+    def train(self):
+        """Train; afterwards signals wait for nothing. See ``Runner.train``."""
+        try:
+            return super().train()
+        finally:
+            defer(False)
+
+
+class RequestRunner(SafeRunner):
     """A runner of which several follow each other in one process.
 
     Every one gets an experiment name of its own (mmengine's loggers and
@@ -35,7 +57,8 @@ class RequestRunner(Runner):
     def dump_config(self):
         """Write the config to ``config_name``, not to a time-stamped name."""
         name = self.cfg.get('config_name', 'config.py')
-        self.cfg.dump(osp.join(self.work_dir, name))
+        with atomic_path(Path(self.work_dir) / name) as partial:
+            self.cfg.dump(str(partial))
 
     def build_logger(self, *args, **kwargs):
         """Build the logger; its console handler shows warnings only."""

@@ -1,5 +1,4 @@
 """The sequence of erasure requests."""
-import errno
 from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
@@ -9,7 +8,8 @@ from ..analysis.summary import write_summary
 from ..evaluation import request_metrics
 from ..lora import fingerprint
 from ..provenance.run_recorder import RunRecorder
-from ..utils import DivergedError, ForgetError, write_json
+from ..utils import UNWRITABLE, DivergedError, ForgetError, write_json
+from ..utils.stopping import stop_if_asked
 from .artefacts import MERGED, METRICS, TRAINING
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
@@ -17,10 +17,12 @@ from .gallery_run import GALLERY
 from .gallery_run import REPORT as GALLERY_REPORT
 from .gallery_run import GalleryTest, request_gallery
 from .method_class import method_flag
-from .preflight import check_amp, check_base, check_requests, check_work_dir
+from .preflight import (check_amp, check_base, check_requests, check_strategy,
+                        check_work_dir)
 from .prototypes import prepare_prototypes
 from .request_run import is_trained, remove_leftovers, train_request
-from .run_record import lock_run, open_run
+from .run_lock import lock_run
+from .run_record import open_run
 from .settings import ForgetSettings
 from .tasks import task_of
 from .teacher_check import check_teacher
@@ -29,8 +31,6 @@ BASE = 'base'
 REPORT = 'report.json'
 # Left by a run whose training diverged, until it is started again.
 DIVERGED = 'diverged.json'
-_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES,
-               errno.EPERM)
 
 
 class ForgettingSequence:
@@ -55,6 +55,7 @@ class ForgettingSequence:
         self.cfg, self.work_dir = cfg, Path(work_dir)
         self.settings = ForgetSettings.from_config(cfg)
         check_amp(cfg)
+        check_strategy(cfg)
         # Generated data is written here, by one process alone.
         if is_main_process():
             task_of(cfg).check_data(cfg, self.settings.classes,
@@ -68,8 +69,8 @@ class ForgettingSequence:
         ], self.work_dir)
         check_work_dir(self.work_dir)
         if is_main_process():
-            open_run(cfg, self.work_dir, resume, self.base_print)
             self._lock = lock_run(self.work_dir)
+            open_run(cfg, self.work_dir, resume, self.base_print)
             remove_leftovers(self.work_dir)
         self.recorder = RunRecorder(cfg, self.settings, self.work_dir,
                                     task_of(cfg))
@@ -94,7 +95,7 @@ class ForgettingSequence:
                 write_json(self.work_dir / DIVERGED, dict(error=str(err)))
             raise
         except OSError as err:
-            if err.errno not in _UNWRITABLE:
+            if err.errno not in UNWRITABLE:
                 raise
             raise ForgetError(
                 f'cannot write {err.filename or self.work_dir}: '
@@ -112,6 +113,7 @@ class ForgettingSequence:
                                    self.base_print)
         before = base_report
         for request in self.settings.requests:
+            stop_if_asked()
             folder = self.work_dir / request.name
             if self._lacks(folder / TRAINING):
                 self._say(f'{request.name}: forget '

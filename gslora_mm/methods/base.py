@@ -54,6 +54,10 @@ class ForgettingMethod:
             that come again; 0 asks it each time.
         half_cache (bool): Whether that is kept in half precision.
         lower (str): What to lower where the loss explodes, for messages.
+        averages_ranks (bool): Whether :meth:`losses` of several processes
+            are those of one with all images: terms come with the value of
+            the whole batch, and zeros where a process has no image of a
+            stream. If not, each process looks at its own images.
     """
 
     trains = True
@@ -75,6 +79,7 @@ class ForgettingMethod:
     teacher_cache = 0
     half_cache = False
     lower = 'the learning rate'
+    averages_ranks = False
 
     def default_bound(self, bound):
         """Called once, with a bound for the forget loss of this model.

@@ -57,6 +57,7 @@ class GSLoRA(GroupSparsity):
     """
 
     lower = 'the learning rate or beta'
+    averages_ranks = True
 
     def __init__(self,
                  beta=0.2,

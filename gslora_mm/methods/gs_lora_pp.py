@@ -1,8 +1,10 @@
 """GS-LoRA++."""
 import torch
+from mmengine.dist import get_world_size
 
 from ..registry import METHODS
 from ..utils import ForgetError
+from ..utils.ranks import mean_over_ranks
 from .base import check_numbers
 from .gs_lora import GSLoRA
 from .prototype_distances import DISTANCES
@@ -92,16 +94,18 @@ class GSLoRAPlusPlus(GSLoRA):
         terms = super().losses(forget, retain, groups)
         parts = []
         for stream, loss in (('forget', forget), ('retain', retain)):
-            if loss is not None and len(loss.features.labels):
+            if loss is not None and (len(loss.features.labels)
+                                     or get_world_size() > 1):
                 distances, known, usual = self.distances(loss.features)
-                mean = _mean(distances, known)
+                mean, some = mean_over_ranks(distances, known)
                 terms[f'{stream}/prototype'] = mean.detach()
                 if stream == 'forget':
-                    parts.append(self.prototype_forget * known.any() *
+                    parts.append(self.prototype_forget * some *
                                  torch.relu(self.prototype_bound - mean))
                 else:
                     far = torch.relu(distances - self.prototype_slack * usual)
-                    parts.append(self.prototype_retain * _mean(far, known))
+                    parts.append(self.prototype_retain *
+                                 mean_over_ranks(far, known)[0])
         if parts:
             terms['loss_prototype'] = sum(parts)
         return terms
@@ -138,8 +142,3 @@ class GSLoRAPlusPlus(GSLoRA):
         if self._prototypes.counts.device != device:
             self._prototypes = self._prototypes.to(device)
         return self._prototypes
-
-
-def _mean(values, known):
-    """Mean of the values that are known, 0 if none is."""
-    return (values * known).sum() / known.sum().clamp(min=1)

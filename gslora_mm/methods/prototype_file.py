@@ -7,7 +7,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, float32
 
-from ..utils import ForgetError, atomic_path
+from ..utils import ForgetError, write_bytes
 
 _KEY = 'gslora_mm_prototypes'
 _CURE = 'remove it and start again with --resume to compute it anew'
@@ -46,9 +46,7 @@ class Prototypes:
             key: value.detach().cpu().clone().contiguous()
             for key, value in vars(self).items()
         }
-        with atomic_path(path) as partial:
-            partial.write_bytes(
-                save(tensors, metadata={_KEY: json.dumps(metadata)}))
+        write_bytes(path, save(tensors, metadata={_KEY: json.dumps(metadata)}))
 
 
 def load_prototypes(path):

@@ -100,12 +100,15 @@ class DetrForgettingMixin(ForgettingMixin):
             terms = StreamLoss([])
             if self.method.needs_losses:
                 terms = supervise(predictions, gt, metas, stream)
-            if index and self.method.needs_features:
+            shared = self.method.averages_ranks
+            if (index or shared) and self.method.needs_features:
                 terms.features = self._features(predictions, chosen)
             if index and self.method.needs_outputs:
                 terms.student = self._outputs(predictions, chosen,
                                               self.method.needs_losses)
-        return terms if index else None
+        if not index:
+            return terms.emptied() if shared else None
+        return terms
 
     def _features(self, predictions, samples):
         """See :meth:`ForgettingMixin._features`."""

@@ -87,6 +87,8 @@ def forgetting_detector(detector,
             f'the head of {plain.__name__} '
             f'({type(model.bbox_head).__name__}) is not derived from mmdet '
             'DETRHead')
+    # So that processes divide by the boxes of all; mmdet's default by theirs.
+    model.bbox_head.sync_cls_avg_factor = True
     model.forgotten = [int(label) for label in forgotten]
     model.plain_config = dict(detector, _scope_=scope)
     model.aux_loss, model.forget_queries = aux_loss, forget_queries

@@ -3,6 +3,7 @@ import torch
 from mmengine.dist import get_world_size
 
 from ..utils import ForgetError
+from ..utils.ranks import anywhere, share_values
 from .halves import HalvesMixin
 from .painted_images import painted_places
 from .questions import QuestionsMixin
@@ -44,8 +45,13 @@ class ForgettingMixin(TrainingMixin, QuestionsMixin, HalvesMixin,
         if self.method.needs_teacher:
             self._ask_teacher(inputs, data_samples, index, terms)
         self._add_images(terms, inputs, true_samples, index)
+        shared = self.method.averages_ranks and get_world_size() > 1
+        if shared:
+            self._share(terms, index)
         losses = self.method.losses(terms['forget'], terms['retain'],
                                     self.groups)
+        if shared:
+            losses = dict(zip(losses, share_values(list(losses.values()))))
         losses.update(self.cache_log(inputs))
         return self._with_gradient(losses)
 
@@ -59,6 +65,19 @@ class ForgettingMixin(TrainingMixin, QuestionsMixin, HalvesMixin,
                 seen.painted, seen.extents = painted_places(chosen, inputs)
             if self.method.needs_images:
                 seen.images = inputs[index[stream]], chosen
+
+    @staticmethod
+    def _share(terms, index):
+        """Let every process see the losses of the whole batch."""
+        present = anywhere([len(index[stream]) for stream in STREAMS])
+        for stream, there in zip(STREAMS, present):
+            if not there:
+                terms[stream] = None
+                continue
+            found = terms[stream].classification
+            # One value for each image needs no other image.
+            if all(c.numel() == 1 for c in found):
+                terms[stream].classification = share_values(found)
 
     def _with_gradient(self, losses):
         """Losses with a gradient for every parameter that trains.

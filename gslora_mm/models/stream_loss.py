@@ -127,6 +127,23 @@ class StreamLoss:
                 others[key.replace('loss_', '')] = value
         return cls(classification, others)
 
+    def emptied(self):
+        """The same terms without any image: zeros.
+
+        A process whose share of a batch has no image of a stream has them,
+        where others have some.
+
+        Returns:
+            StreamLoss: Zeros with a gradient, and features of no sample.
+        """
+        features = self.features and StreamFeatures(
+            *(getattr(self.features, name)[:0]
+              for name in ('embeddings', 'logits', 'labels')))
+        return StreamLoss([0 * c for c in self.classification], {
+            k: 0 * v
+            for k, v in self.others.items()
+        }, features)
+
     def total(self):
         """Sum of all terms, a scalar tensor."""
         return self._mean() + sum(self.others.values())

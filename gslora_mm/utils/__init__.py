@@ -1,10 +1,13 @@
 from .errors import DivergedError, ForgetError
-from .files import atomic_path, read_json, write_json
+from .files import (UNWRITABLE, atomic_path, read_json, sync, write_bytes,
+                    write_json, write_text, write_torch)
 from .forms import COUNT, EVERY, MEASURED, NUMBER, check_form, read_form
 from .shown import shown
+from .stopping import Stopped
 
 __all__ = [
     'COUNT', 'DivergedError', 'EVERY', 'ForgetError', 'MEASURED', 'NUMBER',
-    'atomic_path', 'check_form', 'read_form', 'read_json', 'shown',
-    'write_json'
+    'Stopped', 'UNWRITABLE', 'atomic_path', 'check_form', 'read_form',
+    'read_json', 'shown', 'sync', 'write_bytes', 'write_json', 'write_text',
+    'write_torch'
 ]

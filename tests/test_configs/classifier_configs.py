@@ -18,7 +18,8 @@ FOLDERS = {
     'pretrain/facevit_casia100': HUNDRED,
     'pretrain/vit_cifar10': CIFAR,
     'pretrain/vit_faces': PEOPLE,
-    'pretrain/vit_shapes': None
+    'pretrain/vit_shapes': None,
+    'pretrain/vit_shapes_long': None
 }
 _SETTINGS = ('', '_4shot', '_missing')
 # Settings of each model; every one with GS-LoRA and with GS-LoRA++.
@@ -37,6 +38,7 @@ for _model, (_names, _settings) in _FORGET.items():
         for setting in _settings
         for method in ('', '_pp')
     })
+FOLDERS['gslora/vit_shapes_long'] = None
 FORGET = [name for name in FOLDERS if name.startswith('gslora/')]
 
 

@@ -6,9 +6,10 @@ import pytest
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmpretrain.datasets import CustomDataset
 
-from gslora_mm.datasets import (SHAPES, ShapesFolder, ensure_shapes,
-                                ensure_shapes_folder)
-from gslora_mm.datasets.shapes import draw_single, textured_background
+from gslora_mm.datasets import (SHAPES, STYLED_SHAPES, ShapesFolder,
+                                ensure_shapes, ensure_shapes_folder)
+from gslora_mm.datasets.shapes import (LOOKS, draw_shape, draw_single,
+                                       textured_background)
 from gslora_mm.utils import ForgetError
 
 RECIPE = dict(num_train=3, num_val=2, size=32)
@@ -131,3 +132,28 @@ def test_the_two_generated_sets_do_not_replace_each_other(folder, tmp_path):
     with pytest.raises(ForgetError, match='choose another data_root'):
         ensure_shapes_folder(scenes, **RECIPE)
     assert json.loads((folder / 'recipe.json').read_text())['num_val'] == 2
+
+
+def test_looks_of_a_shape():
+    """The same place and outline; inside they differ."""
+    assert len(set(STYLED_SHAPES)) == 36
+    drawn = {}
+    for look in LOOKS:
+        image = np.zeros((64, 64, 3), np.uint8)
+        draw_shape(image, 'square', (32, 32), 24,
+                   np.random.default_rng([3, 1]), look)
+        drawn[look] = image.astype(int)
+    # Its middle is empty in an outline, and of two colours in halves.
+    assert drawn['solid'][32, 32].max() > 90
+    assert not drawn['outlined'][30:34, 30:34].any()
+    colours = drawn['halved'][drawn['solid'].max(2) > 90]
+    assert np.abs(colours - colours[0]).max(1).max() > 60
+
+
+def test_long_set_is_no_other_set(tmp_path):
+    root = ensure_shapes_folder(
+        tmp_path / 'set', num_train=1, num_val=1, styled=True)
+    assert sorted(p.name
+                  for p in (root / 'train').iterdir()) == sorted(STYLED_SHAPES)
+    with pytest.raises(ForgetError, match='choose another'):
+        ensure_shapes_folder(root, num_train=1, num_val=1)

@@ -26,7 +26,7 @@ def half(run, tmp_path):
 _HOLD = """
 import sys
 import time
-from gslora_mm.engine.run_record import lock_run
+from gslora_mm.engine.run_lock import lock_run
 held = lock_run(sys.argv[1])
 print('locked', flush=True)
 time.sleep(100)

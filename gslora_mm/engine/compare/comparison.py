@@ -5,16 +5,15 @@ from pathlib import Path
 from ...analysis.compare_table import write_comparison, write_search
 from ...utils import ForgetError
 from ..config_checks import refuse_unknown
-from ..run_record import lock_run
+from ..run_lock import lock_run
 from ..study.axes import Axis
 from ..study.grid import Grid
 from ..study.plan import check_bases, check_cell, plan_runs
-from ..study.queue import failures, run_jobs
+from ..study.queue import JobQueue, failures
 from .config import read_comparison
 from .first_requests import share_runs, whole_run
 from .search import Search
 
-_LOCK = '.lock'
 SETTING, METHOD = 'setting', 'method'
 
 
@@ -121,8 +120,7 @@ class Comparison:
         """
         if jobs < 1:
             raise ForgetError(f'--jobs {jobs} runs nothing; give 1 or more')
-        self.work_dir.mkdir(parents=True, exist_ok=True)
-        with lock_run(self.work_dir, _LOCK):
+        with lock_run(self.work_dir):
             failed = self._run(self._trials(), 'trials', tools, jobs)
             for name in self.wanted_methods:
                 self.searches[name].remove_weights()
@@ -152,7 +150,8 @@ class Comparison:
         print(
             f'{len(runs) - len(todo)} of {len(runs)} {what} are done',
             flush=True)
-        failed = run_jobs(todo, tools, jobs, len(runs) - len(todo))
+        queue = JobQueue(todo, tools, jobs, len(runs) - len(todo))
+        failed = queue.run()
         diverged = {run.title for run in todo if run.diverged()}
         return {k: v for k, v in failed.items() if k not in diverged}
 

@@ -7,10 +7,11 @@ from .loss_guard_hook import LossGuardHook
 from .method_hook import MethodHook, lora_lr
 from .prepare_hook import PrepareHook
 from .progress_hook import ProgressHook
+from .stop_hook import StopHook
 from .teacher_hook import TeacherHook
 
 __all__ = [
     'BaseWeightsHook', 'CPUAttentionHook', 'CurveHook', 'EpochSeedHook',
     'LoRAEMAHook', 'LossGuardHook', 'MethodHook', 'PrepareHook',
-    'ProgressHook', 'TeacherHook', 'lora_lr'
+    'ProgressHook', 'StopHook', 'TeacherHook', 'lora_lr'
 ]

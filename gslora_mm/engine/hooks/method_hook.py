@@ -8,6 +8,8 @@ from ...models.stream_loss import STREAMS
 from ...registry import HOOKS
 from ...utils import ForgetError
 
+_SPENT = 'gslora_seconds'
+
 
 def unwrap(model):
     """The model inside a distributed wrapper."""
@@ -66,6 +68,15 @@ class MethodHook(Hook):
         """Start the clock."""
         spent = runner.message_hub.runtime_info.get('seconds', 0.)
         self.started = time.time() - spent
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        """Note the time in a checkpoint in the middle of an epoch."""
+        checkpoint[_SPENT] = time.time() - self.started
+
+    def after_load_checkpoint(self, runner, checkpoint):
+        """Set the clock, where an epoch goes on in its middle."""
+        if 'stopped' in checkpoint.get('meta', {}):
+            self.started = time.time() - checkpoint.get(_SPENT, 0.)
 
     def before_train_epoch(self, runner):
         """Tell the method which epoch starts, and draw from its streams.

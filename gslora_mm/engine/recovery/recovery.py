@@ -6,8 +6,8 @@ from ...analysis.recover_table import write_recovery
 from ...utils import ForgetError
 from ..compare import Comparison
 from ..compare.comparison import named_choice
-from ..run_record import lock_run
-from ..study.queue import failures, run_jobs
+from ..run_lock import lock_run
+from ..study.queue import JobQueue, failures
 from ..tasks import task_of
 from .config import read_recovery
 from .measure import CURVE, measure_curve
@@ -15,7 +15,6 @@ from .probe_run import PROBES, measure_probes
 from .targets import find_targets, reference_jobs, setting_config
 from .variants import RESERVED, kind_of
 
-_LOCK = '.lock'
 # References are the same, whatever is measured.
 _REFERENCES = 'recover'
 
@@ -78,10 +77,10 @@ class Recovery:
         Raises:
             ForgetError: If a curve failed, after all others and the table.
         """
-        self.work_dir.mkdir(parents=True, exist_ok=True)
-        with lock_run(self.work_dir, _LOCK):
+        with lock_run(self.work_dir):
             todo = [job for job in self.jobs if not job.is_done()]
-            failed = run_jobs(todo, tools, jobs, len(self.jobs) - len(todo))
+            done = len(self.jobs) - len(todo)
+            failed = JobQueue(todo, tools, jobs, done).run()
             self._check_data()
             for target, cfg, request in self.targets:
                 if target.checkpoint.is_file():

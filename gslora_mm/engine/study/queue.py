@@ -10,8 +10,6 @@ from pathlib import Path
 from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
                            TimeElapsedColumn)
 
-from ...utils import ForgetError
-
 LOG = 'run.log'
 _POLL = 0.1
 _NAMED = 3
@@ -30,24 +28,12 @@ def _prctl():
 _PRCTL = _prctl()
 
 
-def run_jobs(jobs, tools, parallel, done):
-    """Run jobs, with a word for who stops them; see :class:`JobQueue`.
-
-    Raises:
-        ForgetError: If the user stopped them.
-    """
-    try:
-        return JobQueue(jobs, tools, parallel, done).run()
-    except KeyboardInterrupt as err:
-        raise ForgetError('stopped; the same command goes on where it '
-                          'was') from err
-
-
 class JobQueue:
     """Runs jobs as processes of their own, and remembers what failed.
 
-    A failing job does not stop the others, save those that need it. Should
-    this process be killed, its jobs are too, so that a second start never
+    A failing job does not stop the others, save those that need it. Who
+    stops this process stops its jobs, which save what they have; it ends when
+    they have. Should it be killed, they are too, so that a second start never
     meets them at work.
 
     Args:
@@ -118,7 +104,7 @@ class JobQueue:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            preexec_fn=_die_with_parent)
+            preexec_fn=_depend_on_parent)
         self.running[process] = job, log, log.tell(), time.time()
 
     def _environment(self):
@@ -166,13 +152,16 @@ class JobQueue:
             self.task, completed=self.done, description='; '.join(titles))
 
     def _stop(self):
-        for process, (_, log, *_) in self.running.items():
+        for process in self.running:
             process.terminate()
+        for process, (_, log, *_) in self.running.items():
             process.wait()
             log.close()
 
 
-def _die_with_parent():
+def _depend_on_parent():
+    # Ctrl-C reaches the parent alone, which passes it on once.
+    os.setpgid(0, 0)
     if _PRCTL:
         _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

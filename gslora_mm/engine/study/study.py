@@ -4,12 +4,10 @@ from pathlib import Path
 
 from ...analysis.study_table import write_study
 from ...utils import ForgetError
-from ..run_record import lock_run
+from ..run_lock import lock_run
 from .config import read_study
 from .plan import check_bases, plan_runs
-from .queue import failures, run_jobs
-
-_LOCK = '.lock'
+from .queue import JobQueue, failures
 
 
 class Study:
@@ -53,15 +51,14 @@ class Study:
         """
         if jobs < 1:
             raise ForgetError(f'--jobs {jobs} runs nothing; give 1 or more')
-        self.work_dir.mkdir(parents=True, exist_ok=True)
-        with lock_run(self.work_dir, _LOCK):
+        with lock_run(self.work_dir):
             wanted = [r for r in self.runs if r.seed in self.grid.seeds]
             todo = [run for run in wanted if not run.is_done()]
             print(
                 f'{len(wanted) - len(todo)} of {len(wanted)} runs are done',
                 flush=True)
-            failed = run_jobs([*_preparations(todo), *todo], tools, jobs,
-                              len(wanted) - len(todo))
+            failed = JobQueue([*_preparations(todo), *todo], tools, jobs,
+                              len(wanted) - len(todo)).run()
             table = self.tabulate() if self._finished() else ''
         if failed:
             print(table)
