@@ -3,6 +3,38 @@ from ..evaluation.measure import ALL, measure_of
 from ..utils import (COUNT, EVERY, MEASURED, NUMBER, ForgetError, check_form,
                      read_form)
 
+_TABLE = {EVERY: MEASURED}
+_GROUP = {
+    'name': str,
+    'norm': NUMBER,
+    'zero': bool,
+    'parameters': COUNT,
+    'layers': [str]
+}
+_GROUPS = {
+    'groups': [_GROUP],
+    'trained_tensors?': [str],
+    'history?': [[NUMBER]],
+    'zero_groups?': COUNT,
+    'zero_ratio?': NUMBER,
+    'unchanged_tensors?': COUNT,
+    'adapter_bytes?': COUNT
+}
+_TRAINING = {
+    'seconds': NUMBER,
+    'peak_memory_mb?': NUMBER,
+    'iterations?': COUNT,
+    'trained_parameters?': COUNT,
+    'total_parameters?': COUNT,
+    'stored_bytes?': COUNT
+}
+_RECORD = {
+    'config_digest?': str,
+    'base_fingerprint?': str,
+    'config?': {
+        'load_from?': str,
+        'forget?': {
+            'requests?': (list, str)
         }
     }
 }

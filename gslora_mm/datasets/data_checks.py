@@ -230,5 +230,5 @@ def check_content(content, classes, ann_file):
         if ann['image_id'] not in image_ids:
             raise ForgetError(
                 f'annotation {ann.get("id")} of {ann_file} belongs to the '
-                f'image {ann["image_id"]}, which is not among its images; remove '
-                'the annotation or add the image')
+                f'image {ann["image_id"]}, which is not among its images; '
+                'remove the annotation or add the image')
