@@ -28,7 +28,8 @@ def record_release(work_dir, files, about=None):
             run, or another process is at work in it.
     """
     # Here, as the engine imports this package.
-    from ..engine.run_record import RECORD, lock_run
+    from ..engine.run_lock import lock_run
+    from ..engine.run_record import RECORD
     work_dir = Path(work_dir)
     if not (work_dir / RECORD).is_file():
         raise ForgetError(f'{work_dir} holds no run ({RECORD} is missing); '

@@ -4,9 +4,11 @@ from pathlib import Path
 from ..engine.adapter_info import versions
 from ..engine.artefacts import ADAPTER, MERGED
 from ..engine.checkpoints import load_plain_state
+from ..engine.run_lock import lock_run
 from ..engine.settings import ForgetSettings
 from ..engine.tasks import task_of
 from ..lora import fingerprint
+from ..provenance import record_release
 from ..utils import ForgetError, write_json
 from ..version import __version__
 from .chain import Chain
@@ -51,12 +53,14 @@ def export_release(work_dir,
         ``release.json``, which lies beside it.
 
     Raises:
-        ForgetError: If something is missing or a check fails; then nothing
-            is left behind.
+        ForgetError: If something is missing, a check fails, or a process is
+            at work in the folder; then nothing is left behind.
     """
     chain = Chain(work_dir, base)
     index = len(chain) if index is None else index
     chain.check_index(index, first=1)
+    # It is going to be noted in the chain of the run.
+    lock_run(work_dir).close()
     out = Path(out) if out else release_path(work_dir, index)
     _check_out(out, work_dir, index)
     cfg = config_of(chain.record, work_dir, config)
@@ -93,7 +97,10 @@ def export_release(work_dir,
             changed=tensors['changed']),
         still_hold=find_holders(work_dir, forgotten, fingerprint(state),
                                 chain.record))
-    write_json(out.with_name(RELEASE_JSON), content)
+    beside = out.with_name(RELEASE_JSON)
+    write_json(beside, content)
+    record_release(work_dir, [out, beside],
+                   dict(request=index, forgotten=forgotten))
     return out, content
 
 

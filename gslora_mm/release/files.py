@@ -1,19 +1,13 @@
 """Writing and reading checkpoints that leave the house."""
 import hashlib
-import io
 from pathlib import Path
 
-import torch
-
-from ..utils import ForgetError, atomic_path
+from ..engine.checkpoints import save_plain
+from ..utils import ForgetError
 
 
 def write_checkpoint(path, state, meta):
-    """Write a plain checkpoint, whole or not at all.
-
-    The same weights and meta make the same bytes, whatever the file is
-    called: torch puts the name of the file into an archive that it writes
-    itself.
+    """Write a plain checkpoint, whole or not at all; see :func:`save_plain`.
 
     Args:
         path (str | Path): Where to.
@@ -23,13 +17,8 @@ def write_checkpoint(path, state, meta):
     Returns:
         str: SHA-256 of the file.
     """
-    tensors = {k: v.detach().cpu().clone() for k, v in state.items()}
-    buffer = io.BytesIO()
-    torch.save(dict(meta=meta, state_dict=tensors), buffer)
-    content = buffer.getvalue()
-    with atomic_path(path) as partial:
-        partial.write_bytes(content)
-    return hashlib.sha256(content).hexdigest()
+    save_plain(path, state, meta)
+    return sha256_of(path)
 
 
 def sha256_of(path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..analysis.summary import write_summary
 from ..engine.artefacts import MERGED, METRICS
-from ..engine.run_record import lock_run
+from ..engine.run_lock import lock_run
 from ..engine.sequence import DIVERGED
 from ..utils import ForgetError
 from .chain import Chain
