@@ -49,7 +49,7 @@ def test_artefacts_of_the_run(run):
     for name in ('summary.json', 'summary.csv', 'summary.md', 'run.json',
                  'base/report.json'):
         assert (run / name).stat().st_size, name
-    left = [*run.rglob('epoch_*.pth'), *run.rglob('.*')]
+    left = [*run.rglob('epoch_*.pth'), *run.rglob('.*-*')]
     assert left == []
 
 
