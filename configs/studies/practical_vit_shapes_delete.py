@@ -5,8 +5,8 @@ study = dict(
     name='Practical settings, DELETE on LoRA (ViT, shapes)',
     axes=dict(
         setting=dict(files={
-            '4shot': '_4shot',
-            'missing': '_missing'
+            'missing': '_missing',
+            '4shot': '_4shot'
         }),
         method=dict(
             DELETE={
