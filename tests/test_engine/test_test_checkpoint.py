@@ -21,7 +21,8 @@ def known(folder, **changes):
     for name in ('base', 'request_01'):
         (folder / 'run' / name).mkdir(parents=True, exist_ok=True)
     (folder / 'run/run.json').write_text(json.dumps(record))
-    (folder / 'run/base/report.json').write_text('{"all": {}}')
+    report = dict(all=dict(top1=dict(Acc=.5)), sets={})
+    (folder / 'run/base/report.json').write_text(json.dumps(report))
     merged = shutil.copy(base_checkpoint(), folder / 'run/request_01/m.pth')
     cfg = read_config(str(config), changes)
     return CheckpointTest(cfg, merged, request=1).base_report is not None
