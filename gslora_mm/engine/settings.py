@@ -62,7 +62,7 @@ class ForgetSettings:
     prototypes: dict = field(default_factory=dict)
     painting: dict = field(default_factory=dict)
     base_fingerprint: str = ''
-    config_digest: str = ''
+    config_digest: str = field(default='', compare=False)
 
     @classmethod
     def from_config(cls, cfg):

@@ -3,16 +3,19 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 
-from .chain import CHAIN, MANIFEST, Chain
+from ..utils import ForgetError
+from .chain import CHAIN, MANIFEST, Chain, read_manifest
 from .code_version import code_version, environment
-from .digests import TENSOR_FILES, describe_file, fingerprint_of
+from .digests import (TENSOR_FILES, describe_file, file_digest,
+                      fingerprint_of)
 from .times import RunTimes, now
 
 FORMAT = 'gslora_mm manifest 1'
 #: Files with times in them: no two runs have the same.
 TIMED = ('training.json', )
 _SUFFIXES = ('.json', '.csv', '.npz', *TENSOR_FILES)
-_AT_ROOT = ('run.json', 'prototypes.safetensors')
+RECORD = 'run.json'
+_AT_ROOT = (RECORD, 'prototypes.safetensors')
 
 
 class RunRecorder:
@@ -20,7 +23,8 @@ class RunRecorder:
 
     The manifest of the start covers the base checkpoint, the config, the data
     and the report of the base model; that of a request all that it left
-    behind. A manifest that is linked already is not written again.
+    behind. A manifest that is linked already is not written again, save that
+    of the start where the run has moved and its record with it.
 
     Args:
         cfg (Config): The whole config.
@@ -53,7 +57,7 @@ class RunRecorder:
         chain = Chain(self.work_dir)
         if chain.links and not (self.work_dir / CHAIN).is_file():
             chain.save()
-        if chain.holds(MANIFEST):
+        if chain.holds(MANIFEST) and not self._has_moved():
             return
         data = self._data_lists()
         images = self.work_dir / 'base' / 'images.csv'
@@ -124,7 +128,18 @@ class RunRecorder:
                 k: v
                 for k, v in about.items() if k in TIMED
             })
+        self.times.save()
         chain.append(file, manifest)
+
+    def _has_moved(self):
+        """Whether the record of the run says other places than it did."""
+        try:
+            known = read_manifest(self.work_dir / MANIFEST)['files']
+        except ForgetError:
+            # Verifying says what is wrong with it.
+            return False
+        return known.get(RECORD, {}).get('sha256') != file_digest(
+            self.work_dir / RECORD)
 
     def _base(self, base_print):
         from ..engine.checkpoints import local_copy

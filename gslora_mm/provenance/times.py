@@ -31,18 +31,25 @@ class RunTimes:
             }
         }) if self.path.is_file() else {}
         self.starts = content.get('starts', [])
-        self.begun = content.get('begun', {})
+        self.begun, self._noted = content.get('begun', {}), True
 
     def start(self):
-        """Note that a process has started the run, or goes on with it."""
+        """A process has started the run, or goes on with it.
+
+        Written with what it does first: a run that is finished stays as it
+        is.
+        """
         self.starts.append(now())
-        self._write()
+        self._noted = False
 
     def begin(self, name):
         """Note that a request begins, unless it had begun before."""
-        if name not in self.begun:
-            self.begun[name] = now()
-            self._write()
+        self._noted &= name in self.begun
+        self.begun.setdefault(name, now())
+        self.save()
 
-    def _write(self):
-        write_json(self.path, dict(starts=self.starts, begun=self.begun))
+    def save(self):
+        """Write what is not written yet."""
+        if not self._noted:
+            write_json(self.path, dict(starts=self.starts, begun=self.begun))
+            self._noted = True

@@ -38,7 +38,7 @@ for _model, (_names, _settings) in _FORGET.items():
         for setting in _settings
         for method in ('', '_pp')
     })
-FOLDERS['gslora/vit_shapes_long'] = None
+FOLDERS['gslora/vit_shapes_long'] = FOLDERS['gslora/vit_shapes_long_pp'] = None
 FORGET = [name for name in FOLDERS if name.startswith('gslora/')]
 
 

@@ -6,7 +6,8 @@ from gslora_mm.datasets import published_class100_order
 from gslora_mm.engine.settings import ForgetSettings
 
 NAMES = sorted(f'gslora/{path.stem}'
-               for path in (CONFIGS / 'gslora').glob('*.py'))
+               for path in (CONFIGS / 'gslora').glob('*.py')
+               if '_counterfactual' not in path.stem)
 PLUS = [name for name in NAMES if name.endswith('_pp')]
 PUBLISHED = ('facevit', 'vit-b_in100', 'ddetr_coco')
 # beta, w_f, BND_pro, alpha, sparsity_start of the authors' scripts.

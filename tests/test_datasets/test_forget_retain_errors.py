@@ -94,8 +94,8 @@ def no_images(content):
     (unknown_image, 'annotation 2 of .*ann.json belongs to the image 999'),
     (other_order, 'in another order .*metainfo.classes'),
     (category_missing, "has no category 'ant'"),
-    (no_box, 'ann.json is not valid COCO .*bbox'),
-    (no_images, 'ann.json is not valid COCO .*images'),
+    (no_box, 'annotations.0. of .*ann.json is damaged: bbox is missing'),
+    (no_images, 'ann.json is damaged: images is missing'),
 ])
 def test_damaged_annotations(root, damage, message):
     content = json.loads((root / 'ann.json').read_text())

@@ -241,9 +241,9 @@ def test_detector_averages_every_step(tmp_path):
     }
     run_sequence(detector_config(), tmp_path / 'run', **options)
     cfg = Config.fromfile(tmp_path / 'run/request_01/config.py')
-    *hooks, ema = cfg.custom_hooks
+    *hooks, ema, stop = cfg.custom_hooks
     assert ema.type == 'gslora_mm.LoRAEMAHook'
-    cfg.custom_hooks = hooks
+    cfg.custom_hooks = [*hooks, stop]
     cfg.work_dir, cfg.experiment_name = str(tmp_path / 'raw'), 'raw_steps'
     runner = RequestRunner.from_cfg(cfg)
     runner.register_hook(Recorder())

@@ -56,8 +56,9 @@ def test_request(run):
     assert manifest['classes'] == ['jade'] and manifest['request'] == 2
     listed = {**manifest['files'], **manifest['occasion']['files']}
     assert set(listed) == {
-        'adapter.safetensors', 'merged.pth', 'groups.json', 'training.json',
-        'metrics.json', 'report.json', 'subset.json', 'images.csv'
+        'adapter.safetensors', 'adapter.json', 'merged.pth', 'groups.json',
+        'training.json', 'metrics.json', 'report.json', 'subset.json',
+        'images.csv'
     }
     for name, about in listed.items():
         path = run / 'request_02' / name

@@ -12,15 +12,17 @@ import tiny_run  # noqa: E402
 
 
 @pytest.fixture(scope='session')
-def detection():
-    """Folder of the detector's finished run; read only."""
-    return tiny_run.finished_run()
+def detection(tmp_path_factory):
+    """Folder of the detector's finished run; releases join its chain."""
+    folder = tmp_path_factory.mktemp('detection') / 'run'
+    return Path(shutil.copytree(tiny_run.finished_run(), folder))
 
 
 @pytest.fixture(scope='session')
-def classification():
-    """Folder of the classifier's finished run; read only."""
-    return tiny_classifier.finished_run()
+def classification(tmp_path_factory):
+    """Folder of the classifier's finished run; releases join its chain."""
+    folder = tmp_path_factory.mktemp('classification') / 'run'
+    return Path(shutil.copytree(tiny_classifier.finished_run(), folder))
 
 
 @pytest.fixture

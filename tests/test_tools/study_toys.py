@@ -37,7 +37,8 @@ for index in range(1, len(forget['requests']) + 1):
         values, H=.5 + .01 * seed + .001 * rank, retention=.9 + .01 * seed))
     out = folder / f'request_{index:02d}'
     out.mkdir(exist_ok=True)
-    groups = [dict(parameters=10 * rank), dict(parameters=rank)]
+    groups = [dict(name=name, norm=1., zero=False, layers=[], parameters=p)
+              for name, p in (('a', 10 * rank), ('b', rank))]
     for name, content in dict(
             metrics=row, groups=dict(groups=groups, zero_groups=1,
                 zero_ratio=.5, adapter_bytes=1000 * rank),
