@@ -35,7 +35,16 @@ class RunRecorder:
         self.active = is_main_process()
         if self.active:
             self.times = RunTimes(work_dir)
-            self.times.start()
+            # A finished run that is started again stays as it is.
+            if not self._is_complete():
+                self.times.start()
+
+    def _is_complete(self):
+        chain = Chain(self.work_dir)
+        return all(
+            chain.holds(file)
+            for file in (MANIFEST, *(f'{r.name}/{MANIFEST}'
+                                     for r in self.settings.requests)))
 
     def begin(self, request):
         """Note that the training of a request begins."""
