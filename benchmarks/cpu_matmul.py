@@ -35,10 +35,10 @@ def run(setting):
         size = 1 if setting.tiny else size
         step = forgetting_step(forgetting_parts(used, size, 2))
         wall, cpu = interleave(
-            dict(onednn=step, torch=_with_torch(step)),
-            setting.count(REPEATS))
+            dict(onednn=step, torch=_with_torch(step)), setting.count(REPEATS))
         rows.append(
-            row(f'training step of the {name}, {size}+{size} images: '
+            row(
+                f'training step of the {name}, {size}+{size} images: '
                 "oneDNN's products / torch's",
                 wall['onednn'],
                 wall['torch'],

@@ -5,8 +5,7 @@ import re
 from pathlib import Path
 
 # Of manifests, 'occasion' holds them, and the digests of a chain follow.
-_TIMES = ('seconds', 'peak_memory_mb', 'resumed', 'occasion', 'head',
-          'links')
+_TIMES = ('seconds', 'peak_memory_mb', 'resumed', 'occasion', 'head', 'links')
 _BYTES = ('.safetensors', '.pth', '.npz')
 # Folders of mmengine's logs.
 _LOGS = re.compile(r'\d{8}_\d{6}$')

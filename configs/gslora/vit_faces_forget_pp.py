@@ -1,6 +1,6 @@
 # Your own people, with prototypes of the original model, the mean
-# embeddings of every person. The weights are those of ./vit_shapes_forget_pp.py
-# and not tuned for faces.
+# embeddings of every person. The weights are those of
+# ./vit_shapes_forget_pp.py and not tuned for faces.
 _base_ = './vit_faces_forget.py'
 forget = dict(
     method=dict(

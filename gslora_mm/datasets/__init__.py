@@ -22,10 +22,10 @@ __all__ = [
     'COCO_CATEGORY_IDS', 'FILLS', 'ForgetRetainDataset', 'HeldOutFolder',
     'PaintedDataset', 'Painter', 'RelearnDataset', 'Request', 'SHAPES',
     'STYLED_SHAPES', 'ShapesDataset', 'ShapesFolder', 'StreamSampler',
-    'StyledShapesFolder', 'WithoutClasses',
-    'check_class_names', 'check_folder_data', 'coco_class_names_by_id',
-    'ensure_shapes', 'ensure_shapes_folder', 'few_shot_subset',
-    'full_init_checked', 'parse_requests', 'pooled_subset',
-    'published_class100_order', 'published_coco_order', 'published_requests',
-    'random_subset', 'stratified_subset'
+    'StyledShapesFolder', 'WithoutClasses', 'check_class_names',
+    'check_folder_data', 'coco_class_names_by_id', 'ensure_shapes',
+    'ensure_shapes_folder', 'few_shot_subset', 'full_init_checked',
+    'parse_requests', 'pooled_subset', 'published_class100_order',
+    'published_coco_order', 'published_requests', 'random_subset',
+    'stratified_subset'
 ]

@@ -6,8 +6,7 @@ from mmengine.dist import is_main_process
 from ..utils import ForgetError
 from .chain import CHAIN, MANIFEST, Chain, read_manifest
 from .code_version import code_version, environment
-from .digests import (TENSOR_FILES, describe_file, file_digest,
-                      fingerprint_of)
+from .digests import TENSOR_FILES, describe_file, file_digest, fingerprint_of
 from .times import RunTimes, now
 
 FORMAT = 'gslora_mm manifest 1'
