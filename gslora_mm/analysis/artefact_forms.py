@@ -12,7 +12,6 @@ _GROUP = {
     'layers': [str]
 }
 _GROUPS = {
-    'groups': [_GROUP],
     'trained_tensors?': [str],
     'history?': [[NUMBER]],
     'zero_groups?': COUNT,
@@ -45,9 +44,22 @@ def read_record(path):
     return read_form(path, _RECORD)
 
 
-def read_groups(path):
-    """Read ``groups.json``; raises a ForgetError if it is damaged."""
-    return read_form(path, _GROUPS)
+def read_groups(path, whole=False):
+    """Read ``groups.json``.
+
+    Args:
+        path (Path): The file.
+        whole (bool): Whether names, layers and norms of the groups are
+            needed, not their number and size alone. Defaults to False.
+
+    Returns:
+        dict: Its content.
+
+    Raises:
+        ForgetError: If it is damaged.
+    """
+    rows = _GROUP if whole else {'parameters': COUNT}
+    return read_form(path, dict(_GROUPS, groups=[rows]))
 
 
 def read_training(path):

@@ -145,7 +145,7 @@ def load_request(index, folder):
             'with --resume')
     for name in (GROUPS, MERGED):
         _check_there(folder / name, cure)
-    groups = read_groups(folder / GROUPS)
+    groups = read_groups(folder / GROUPS, whole=True)
     rows, own = groups['groups'], groups.get('train', 'lora') != 'lora'
     if not (rows or own):
         raise ForgetError(f'{folder / GROUPS} lacks groups; {cure}')

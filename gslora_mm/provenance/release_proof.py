@@ -78,7 +78,7 @@ def _follow(before, folders, found):
 def _groups(folder, found):
     from ..analysis.artefact_forms import read_groups
     try:
-        return read_groups(folder / 'groups.json')
+        return read_groups(folder / 'groups.json', whole=True)
     except ForgetError as err:
         if not found.faults:
             found.fault(str(folder / 'groups.json'), 'wrong', str(err))
