@@ -3,14 +3,28 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..evaluation import measure_of
 from ..lora.delta import low_rank_delta
-from ..utils import atomic_path, read_json, write_text
+from ..utils import atomic_path, write_text
+from .artefact_forms import read_metrics, read_training
 from .long_figure import draw_long_run
 from .run_folder import finished_requests, load_base, load_request
+from .study_markdown import text_table
 
 _MB = 2**20
-# On all images, where there are two.
-_WHOLE = 'coco'
+# Header and format of what is printed.
+_SHOWN = dict(
+    seconds=('seconds', '.1f'),
+    memory_mb=('memory MB', '.0f'),
+    disk_mb=('disk MB', '.2f'),
+    adapter_kb=('adapter KB', '.0f'),
+    drift=('drift, largest', '.1e'),
+    drift_relative=('drift, relative', '.1e'),
+    f=('{score}_f', '.3f'),
+    r=('{score}_r', '.3f'),
+    r_base=('{score}_r of the base', '.3f'),
+    o=('{score}_o', '.3f'),
+    worst=('highest forgotten', '.3f'))
 
 
 def analyze_long_run(work_dir, base=None, out=None):
@@ -64,14 +78,14 @@ def measure_long_run(work_dir, base=None):
     for index, folder in folders:
         files = load_request(index, folder)
         exact.add(files)
-        metrics = read_json(folder / 'metrics.json')
-        cost = read_json(folder / 'training.json')
+        metrics = read_metrics(folder / 'metrics.json')
+        cost = read_training(folder / 'training.json')
         rows.append(
             dict(
                 request=index,
                 classes=', '.join(metrics['classes']),
                 seconds=cost['seconds'],
-                memory_mb=cost['peak_memory_mb'],
+                memory_mb=cost.get('peak_memory_mb', float('nan')),
                 disk_mb=_size(folder) / _MB,
                 adapter_kb=(files.adapter_bytes or 0) / 1024,
                 zero_groups=files.groups['zero_groups'],
@@ -116,13 +130,9 @@ class _Exact:
 
 def _scores(metrics, gone):
     """What the request forgot, what stays, what came back."""
-    protocols = {
-        key: value
-        for key, value in metrics.items()
-        if isinstance(value, dict) and 'per_class' in value
-    }
-    found = protocols.get(_WHOLE) or next(iter(protocols.values()))
-    score = next(key[:-2] for key in found if key.endswith('_f'))
+    measure = measure_of(metrics)
+    score = measure.score
+    found = metrics.get(measure.overall) or metrics[measure.protocols[0]]
     each = {name: found['per_class'].get(name) or 0. for name in gone}
     worst = max(gone, key=each.get, default='')
     return dict(
@@ -144,33 +154,16 @@ def _size(folder):
 def _render(table):
     """The table as Markdown."""
     score = table['score'][0]
-    columns = dict(
-        request='#',
-        classes='classes',
-        seconds='seconds',
-        memory_mb='memory MB',
-        disk_mb='disk MB',
-        adapter_kb='adapter KB',
-        drift='drift, largest',
-        drift_relative='drift, relative',
-        f=f'{score}_f',
-        r=f'{score}_r',
-        r_base=f'{score}_r of the base',
-        o=f'{score}_o',
-        worst='highest forgotten')
-    digits = dict(
-        seconds='.1f', memory_mb='.0f', disk_mb='.2f', adapter_kb='.0f',
-        drift='.1e', drift_relative='.1e')  # yapf: disable
-    lines = [list(columns.values()), ['---'] * len(columns)]
-    for _, row in table.iterrows():
-        lines.append([_cell(row[k], digits.get(k, '.3f')) for k in columns])
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    return text_table(
+        ['#', 'classes'],
+        [header.format(score=score) for header, _ in _SHOWN.values()], [[
+            str(row['request']), row['classes'],
+            *(_cell(row[key], form) for key, (_, form) in _SHOWN.items())
+        ] for _, row in table.iterrows()])
 
 
-def _cell(value, digits):
-    if value is None or value != value:
-        return '-'
-    return format(value, digits) if isinstance(value, float) else str(value)
+def _cell(value, form):
+    return '-' if pd.isna(value) else format(value, form)
 
 
 def _conclusion(table):
@@ -178,7 +171,7 @@ def _conclusion(table):
     first, last = table.iloc[0], table.iloc[-1]
     lines = [
         f'request {last["request"]} / request {first["request"]}: ' +
-        ', '.join(f'{name} {last[key] / first[key]:.2f}'
+        ', '.join(f'{name} {_cell(last[key] / first[key], ".2f")}'
                   for key, name in (('seconds', 'time'),
                                     ('memory_mb', 'memory'),
                                     ('disk_mb', 'disk')))

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from ...evaluation import class_sets_for_requests, measure_of
 from ...evaluation.request_table import set_values, sets_of
 from ...lora import fingerprint
-from ...utils import ForgetError, read_json, write_json
+from ...utils import read_json, write_json
 from ..artefacts import MERGED
 from ..checkpoints import load_plain_state
 from ..edit_run import edit_request
@@ -15,6 +15,7 @@ from ..request_config import training_config
 from ..runner import RequestRunner
 from ..settings import ForgetSettings
 from ..tasks import task_of
+from .kept import read_kept
 from .variants import is_prototype, kind_of
 
 CURVE, _POINTS = 'curve.json', 'points.json'
@@ -122,12 +123,8 @@ def measure_curve(cfg, request, target, variant, recovery, folder):
         batch_size=run.train_dataloader.batch_size,
         weights=fingerprint(state))
     path = folder / CURVE
-    if path.is_file():
-        known = read_json(path)
-        if known.get('about') != about:
-            raise ForgetError(
-                f'{path} was measured with other settings or weights; remove '
-                f'{folder} to measure again, or choose another --work-dir')
+    known = read_kept(path, about)
+    if known:
         return known['points']
     settings = ForgetSettings.from_config(run)
     settings.base_fingerprint = about['weights']

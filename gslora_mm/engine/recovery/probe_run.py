@@ -7,13 +7,14 @@ from mmengine.registry import MODELS
 
 from ...lora import fingerprint
 from ...models.cpu_deformable_attention import fast_cpu_attention
-from ...utils import ForgetError, read_json, write_json
+from ...utils import write_json
 from ..checkpoints import load_into, load_plain_state
 from ..data_config import plain_dataset
 from ..request_config import context_config, training_config
 from ..request_context import RequestContext
 from ..settings import ForgetSettings
 from ..tasks import task_of
+from .kept import read_kept
 from .layer_features import layer_features
 from .measure import recovery_config
 from .probes import (area, output_scores, probe_accuracy, sorted_outputs,
@@ -51,12 +52,8 @@ def measure_probes(cfg, request, target, recovery, folder):
     about = dict(
         probes=recovery.probes, seed=target.seed, weights=fingerprint(state))
     path = folder / PROBES
-    if path.is_file():
-        known = read_json(path)
-        if known.get('about') != about:
-            raise ForgetError(
-                f'{path} was measured with other settings or weights; remove '
-                f'{folder} to measure again, or choose another --work-dir')
+    known = read_kept(path, about)
+    if known:
         return known['found']
     known, seen = collect_features(cfg, request, target, recovery, folder,
                                    state)
