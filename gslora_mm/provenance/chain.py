@@ -11,7 +11,8 @@ from ..utils import (COUNT, ForgetError, check_form, read_form, read_json,
                      write_json)
 from .digests import file_digest
 
-CHAIN, MANIFEST, RELEASES = 'chain.json', 'manifest.json', 'releases'
+CHAIN, MANIFEST = 'chain.json', 'manifest.json'
+RELEASES, REVERTS = 'releases', 'reverts'
 FORMAT = 'gslora_mm chain 1'
 _LINKS = {'format': str, 'head': str, 'links': [{'file': str, 'sha256': str}]}
 _FILES = {'*': {'bytes': COUNT, 'sha256': str, 'tensors?': {'*': str}}}
@@ -20,6 +21,8 @@ _MANIFEST_FORM = {
     'kind': str,
     'place': COUNT,
     'replaces?': [COUNT],
+    'drops?': [COUNT],
+    'to?': COUNT,
     'files': _FILES,
     'occasion': {
         'previous?': str,
@@ -66,6 +69,19 @@ class Chain:
             bool: False if it has to be written.
         """
         return bool(self._places(file)) and (self.work_dir / file).is_file()
+
+    def next_file(self, folder):
+        """Name of the next manifest that is told by a number.
+
+        Args:
+            folder (str): ``'releases'`` or ``'reverts'``.
+
+        Returns:
+            str: ``folder/NN.json``.
+        """
+        known = sum(link['file'].startswith(f'{folder}/')
+                    for link in self.links)
+        return f'{folder}/{1 + known:02d}.json'
 
     def _places(self, file):
         return [i for i, link in enumerate(self.links) if link['file'] == file]
@@ -133,7 +149,8 @@ def manifest_files(work_dir):
     """
     found = [
         *work_dir.glob(MANIFEST), *work_dir.glob(f'request_*/{MANIFEST}'),
-        *work_dir.glob(f'{RELEASES}/*.json')
+        *work_dir.glob(f'{RELEASES}/*.json'),
+        *work_dir.glob(f'{REVERTS}/*.json')
     ]
     return sorted(p.relative_to(work_dir).as_posix() for p in found)
 

@@ -1,4 +1,4 @@
-"""Which code ran, and on what."""
+"""Which code ran, and on what: the head of a manifest."""
 import hashlib
 import os
 import platform
@@ -13,9 +13,27 @@ import torch
 from ..utils.cpu_matmul import SWITCH
 from ..version import __version__
 
+_FORMAT = 'gslora_mm manifest 1'
 _PACKAGE = Path(__file__).resolve().parents[1]
 _LIBRARIES = ('torch', 'torchvision', 'numpy', 'mmengine', 'mmcv', 'mmdet',
               'mmpretrain', 'safetensors', 'pycocotools')
+
+
+def manifest_head(kind):
+    """What every manifest begins with.
+
+    Args:
+        kind (str): What it is of: ``'start'``, ``'request'``, ``'release'``
+            or ``'revert'``.
+
+    Returns:
+        dict: ``format``, ``kind``, ``code`` and ``environment``.
+    """
+    return dict(
+        format=_FORMAT,
+        kind=kind,
+        code=code_version(),
+        environment=environment())
 
 
 @lru_cache(maxsize=None)

@@ -5,11 +5,10 @@ from mmengine.dist import is_main_process
 
 from ..utils import ForgetError
 from .chain import CHAIN, MANIFEST, Chain, read_manifest
-from .code_version import code_version, environment
+from .code_version import manifest_head
 from .digests import TENSOR_FILES, describe_file, file_digest, fingerprint_of
 from .times import RunTimes, now
 
-FORMAT = 'gslora_mm manifest 1'
 #: Files with times in them: no two runs have the same.
 TIMED = ('training.json', )
 _SUFFIXES = ('.json', '.csv', '.npz', *TENSOR_FILES)
@@ -62,7 +61,7 @@ class RunRecorder:
         images = self.work_dir / 'base' / 'images.csv'
         listed = images.is_file() or data.write_evaluation(images)
         manifest = dict(
-            self._head('start'),
+            manifest_head('start'),
             config_digest=_config_digest(self.cfg),
             base=self._base(base_print),
             requests=[list(r.classes) for r in self.settings.requests],
@@ -94,7 +93,7 @@ class RunRecorder:
             self._data_lists().write_subset(images, subset)
         from ..engine.request_config import request_seed
         manifest = dict(
-            self._head('request'),
+            manifest_head('request'),
             request=request.index,
             classes=list(request.classes),
             method=self.settings.method_of(request),
@@ -106,14 +105,6 @@ class RunRecorder:
         self._append(chain, file, manifest, {n: folder / n
                                              for n in names},
                      self.times.begun.get(request.name))
-
-    @staticmethod
-    def _head(kind):
-        return dict(
-            format=FORMAT,
-            kind=kind,
-            code=code_version(),
-            environment=environment())
 
     def _append(self, chain, file, manifest, paths, start):
         """Describe the files of a manifest, and link it."""

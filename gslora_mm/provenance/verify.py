@@ -6,12 +6,14 @@ from pathlib import Path
 from ..utils import ForgetError, shown
 from .chain import CHAIN, Chain, manifest_files, read_manifest
 from .digests import TENSOR_FILES, file_digest, read_tensor_digests
+from .record import request_of
 from .release_proof import prove_release
 from .run_recorder import TIMED
 from .summary_check import summary_faults
 
 #: Rewritten by every start of a run; nothing is proved by them.
 UNCOVERED = ('summary.json', 'summary.csv', 'summary.md', 'times.json')
+_GONE = dict(replaces='replaced', drops='dropped')
 
 
 @dataclass
@@ -76,10 +78,10 @@ def verify_run(work_dir, base=None, release=None, head=None, data=False):
         raise ForgetError(f'work dir {work_dir} does not exist; name the '
                           'folder that tools/train.py wrote')
     manifests = _check_chain(work_dir, head, found)
-    covered = {CHAIN, *UNCOVERED}
+    covered, latest = {CHAIN, *UNCOVERED}, _latest_releases(manifests)
     for file, manifest in manifests.items():
         covered.add(file)
-        covered.update(_check_files(work_dir, file, manifest, found))
+        covered.update(_check_files(work_dir, file, manifest, latest, found))
     base = _check_base(manifests, base, found)
     if data:
         _check_data(work_dir, manifests, found)
@@ -122,29 +124,43 @@ def _check_chain(work_dir, head, found):
 
 
 def _read_linked(work_dir, chain, found):
-    manifests, replaced = {}, {}
+    manifests, gone = {}, {}
     for place, link in reversed(list(enumerate(chain.links))):
         file, path = link['file'], work_dir / link['file']
-        if place in replaced:
-            if replaced[place] != file:
-                found.fault(
-                    CHAIN, 'altered', f'link {place} is not the '
-                    f'manifest of {replaced[place]} that it was')
-            found.notes.append(f'{shown(file)} was written anew: link {place} '
-                               'is of an earlier one, which is gone')
-            manifest = None
+        manifest = None
+        if place in gone:
+            _check_gone(work_dir, link, place, gone[place], manifests, found)
         else:
             manifest = _read_link(work_dir, file, path, link, place, found)
         if manifest:
             manifests[file] = manifest
-            replaced.update((p, file) for p in manifest.get('replaces') or ())
+            for why in ('replaces', 'drops'):
+                gone.update((p, (why, place, manifest))
+                            for p in manifest.get(why, ())
+                            if p < place and p not in gone)
         before = chain.links[place - 1]['sha256'] if place else None
         if manifest and manifest['occasion'].get('previous') != before:
             found.fault(
                 file, 'wrong', 'the manifest before it in the chain '
                 'is not the one that it was written after')
-        found.links.insert(0, _link_row(file, manifest))
+        found.links.insert(0, _link_row(file, manifest, gone.get(place)))
     return dict(reversed(manifests.items()))
+
+
+def _check_gone(work_dir, link, place, reason, manifests, found):
+    """A manifest that is gone on purpose must be what the later one says."""
+    why, later, manifest = reason
+    if why == 'replaces':
+        sound = found.links[later - place - 1]['file'] == shown(link['file'])
+    else:
+        sound = request_of(link['file']) > manifest.get('to', 0)
+    if not sound:
+        found.fault(
+            CHAIN, 'altered', f'link {place} is not the manifest that '
+            f'link {later} {why}')
+    if link['file'] not in manifests and osp.isfile(work_dir / link['file']):
+        found.fault(link['file'], 'wrong',
+                    f'it is back, though link {later} dropped it')
 
 
 def _read_link(work_dir, file, path, link, place, found):
@@ -172,23 +188,36 @@ def _read_link(work_dir, file, path, link, place, found):
     return manifest
 
 
-def _link_row(file, manifest):
+def _link_row(file, manifest, reason):
     about = manifest or {}
-    what = about.get('kind')
-    if what == 'request':
+    what = about.get('kind', 'not read, see below')
+    if reason:
+        what = f'{_GONE[reason[0]]} by {reason[1]}'
+    elif what == 'request':
         names = about.get('classes')
         names = names if isinstance(names, list) else []
         what = f'request {about.get("request")}: {", ".join(map(str, names))}'
+    elif what == 'revert':
+        what = f'back to request {about.get("to")}'
     return dict(
         file=shown(file),
-        kind=shown(about.get('kind')),
+        kind=shown(manifest['kind']) if manifest else None,
         what=shown(what),
         start=shown((about.get('occasion') or {}).get('start')),
         end=shown((about.get('occasion') or {}).get('end')),
         trained_before=bool(about.get('trained_before')))
 
 
-def _check_files(work_dir, file, manifest, found):
+def _latest_releases(manifests):
+    """The last manifest that names a released file, by the file."""
+    return {
+        name: file
+        for file, manifest in manifests.items()
+        if manifest['kind'] == 'release' for name in manifest['files']
+    }
+
+
+def _check_files(work_dir, file, manifest, latest, found):
     """Compare the files of one manifest; returns their names in the run."""
     folder = work_dir
     if manifest['kind'] == 'request':
@@ -208,6 +237,10 @@ def _check_files(work_dir, file, manifest, found):
         if inside:
             covered.add(path.relative_to(work_dir).as_posix())
         label = path.relative_to(work_dir).as_posix() if inside else name
+        if manifest['kind'] == 'release' and latest[name] != file:
+            found.notes.append(f'{shown(label)} was released again: '
+                               f'{file} is of an earlier one')
+            continue
         check_file(path, label, about, found)
     return covered
 

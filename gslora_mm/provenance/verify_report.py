@@ -18,8 +18,9 @@ def render_verification(found, work_dir):
     for place, link in enumerate(found.links):
         late = ', trained before there were manifests' if (
             link['kind'] == 'request' and link['trained_before']) else ''
-        lines.append(f'  {place}  {link["file"]:<28} {link["what"]}{late}, '
-                     f'{link["end"]}')
+        end = f', {link["end"]}' if link['kind'] else ''
+        lines.append(f'  {place}  {link["file"]:<28} {link["what"]}{late}'
+                     f'{end}')
     for fault in found.faults:
         lines.append(f'{fault["fault"].upper()}  {fault["file"]}: '
                      f'{fault["detail"]}')

@@ -6,6 +6,7 @@ from ..analysis.summary import write_summary
 from ..engine.artefacts import MERGED, METRICS
 from ..engine.run_lock import lock_run
 from ..engine.sequence import DIVERGED
+from ..provenance import record_revert
 from ..utils import ForgetError
 from .chain import Chain
 from .files import check_target, write_checkpoint
@@ -86,7 +87,8 @@ def drop_after(work_dir, index, base=None):
     """Remove all later requests from a run, which can then be resumed.
 
     The last one goes first, and each at once: whenever this is stopped, the
-    folder holds a shorter run that is whole.
+    folder holds a shorter run that is whole. The chain of manifests gets one
+    that says what was dropped; where this was stopped before, drop again.
 
     Args:
         work_dir (str | Path): Folder of the run.
@@ -115,6 +117,7 @@ def drop_after(work_dir, index, base=None):
             folder.rename(hidden)
         for hidden in work_dir.glob(f'{_DROPPED}*'):
             _remove(hidden)
+        record_revert(work_dir, index)
         _remove(work_dir / _ANALYSIS)
         for name in (*_OF_ALL, DIVERGED):
             (work_dir / name).unlink(missing_ok=True)

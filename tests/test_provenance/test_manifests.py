@@ -142,7 +142,7 @@ def test_request_that_is_trained_anew(copy, config):
     assert chain['links'][2]['sha256'] == old
     assert read(copy, FILES[2])['replaces'] == [2]
     found = verify_run(copy)
-    assert found.whole and 'written anew' in found.notes[0]
+    assert found.whole and found.links[2]['what'] == 'replaced by 3'
     # The link that nothing stands behind any more is covered all the same.
     for change in (lambda c: c['links'][2].update(file=FILES[1]),
                    lambda c: c['links'][2].update(sha256='0' * 64)):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gslora_mm.lora import fingerprint
-from gslora_mm.provenance import Chain, record_release, verify_run
+from gslora_mm.provenance import Chain, verify_run
 from gslora_mm.provenance.digests import describe_file
 from gslora_mm.utils import ForgetError, write_json
 
@@ -247,28 +247,6 @@ def test_forged_chain_names_files_elsewhere(copy):
         chain.links = chain.links[:2]
         chain.append('request_02/manifest.json', own)
         assert not verify_run(copy).whole, name
-
-
-def test_releases_join_the_chain(copy, tmp_path):
-    head = Chain(copy).head
-    inside, outside = copy / 'release.pth', tmp_path / 'outside.pth'
-    for path in (inside, outside):
-        shutil.copy(copy / 'request_02/merged.pth', path)
-    first = record_release(copy, [inside], dict(request=2))
-    second = record_release(copy, [outside])
-    assert [first.name, second.name] == ['01.json', '02.json']
-    manifest = read(first)
-    assert manifest['occasion']['previous'] == head
-    assert manifest['about'] == dict(request=2)
-    assert list(manifest['files']) == ['release.pth']
-    found = verify_run(copy)
-    assert found.whole and [x['kind'] for x in found.links
-                            ][3:] == ['release', 'release']
-    outside.write_bytes(outside.read_bytes() + b'0')
-    assert faults(copy)[str(outside)]['fault'] == 'altered'
-    (copy / 'run.json').unlink()
-    with pytest.raises(ForgetError, match='holds no run'):
-        record_release(copy, [inside])
 
 
 def test_folder_without_manifests(tmp_path):
