@@ -25,6 +25,7 @@ BENCHMARKS = dict(
     eval='one_pass_eval',
     inference='inference',
     finetune='finetune',
+    methods='method_steps',
     requests='tenth_request')
 
 
