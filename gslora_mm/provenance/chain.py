@@ -5,6 +5,7 @@ digest of the last one, the *head*. Whoever has the head can tell whether
 anything that the chain covers is as it was.
 """
 import json
+import re
 from pathlib import Path
 
 from ..utils import (COUNT, ForgetError, check_form, read_form, read_json,
@@ -14,6 +15,9 @@ from .digests import file_digest
 CHAIN, MANIFEST = 'chain.json', 'manifest.json'
 RELEASES, REVERTS = 'releases', 'reverts'
 FORMAT = 'gslora_mm chain 1'
+_NAMES = re.compile(
+    r'(request_\d+/)?manifest\.json|'
+    rf'({RELEASES}|{REVERTS})/\d+\.json', re.ASCII)
 _LINKS = {'format': str, 'head': str, 'links': [{'file': str, 'sha256': str}]}
 _FILES = {'*': {'bytes': COUNT, 'sha256': str, 'tensors?': {'*': str}}}
 _MANIFEST_FORM = {
@@ -136,6 +140,18 @@ def read_manifest(path):
     content = read_json(path)
     check_form(content, _MANIFEST_FORM, str(path))
     return content
+
+
+def is_manifest(file):
+    """Whether a link has the name of a manifest.
+
+    Args:
+        file (str): The link.
+
+    Returns:
+        bool: False if no run has a manifest of such a name.
+    """
+    return bool(_NAMES.fullmatch(file))
 
 
 def manifest_files(work_dir):

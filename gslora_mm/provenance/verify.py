@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..utils import ForgetError, shown
-from .chain import CHAIN, Chain, manifest_files, read_manifest
+from .chain import CHAIN, Chain, is_manifest, manifest_files, read_manifest
 from .digests import TENSOR_FILES, file_digest, read_tensor_digests
 from .record import request_of
 from .release_proof import prove_release
@@ -124,27 +124,45 @@ def _check_chain(work_dir, head, found):
 
 
 def _read_linked(work_dir, chain, found):
-    manifests, gone = {}, {}
+    manifests, gone, follows = {}, {}, None
     for place, link in reversed(list(enumerate(chain.links))):
         file, path = link['file'], work_dir / link['file']
         manifest = None
         if place in gone:
             _check_gone(work_dir, link, place, gone[place], manifests, found)
         else:
-            manifest = _read_link(work_dir, file, path, link, place, found)
+            manifest = _read_link(work_dir, file, path, link, place, follows,
+                                  found)
         if manifest:
             manifests[file] = manifest
             for why in ('replaces', 'drops'):
                 gone.update((p, (why, place, manifest))
                             for p in manifest.get(why, ())
                             if p < place and p not in gone)
-        before = chain.links[place - 1]['sha256'] if place else None
-        if manifest and manifest['occasion'].get('previous') != before:
-            found.fault(
-                file, 'wrong', 'the manifest before it in the chain '
-                'is not the one that it was written after')
+        follows = _check_previous(work_dir, chain, place, manifest, found)
         found.links.insert(0, _link_row(file, manifest, gone.get(place)))
     return dict(reversed(manifests.items()))
+
+
+def _check_previous(work_dir, chain, place, manifest, found):
+    """Compare what a manifest follows; returns the digest that it names."""
+    if not manifest:
+        return None
+    named = manifest['occasion'].get('previous')
+    before = chain.links[place - 1] if place else dict(sha256=None)
+    if named == before['sha256']:
+        return named
+    path = work_dir / before.get('file', '')
+    if place and is_manifest(before['file']) and osp.isfile(
+            path) and file_digest(path) == named:
+        found.fault(
+            CHAIN, 'altered', f'link {place - 1} holds another digest than '
+            f'{before["file"]} has')
+    else:
+        found.fault(
+            chain.links[place]['file'], 'wrong', 'the manifest before it in '
+            'the chain is not the one that it was written after')
+    return named
 
 
 def _check_gone(work_dir, link, place, reason, manifests, found):
@@ -163,18 +181,19 @@ def _check_gone(work_dir, link, place, reason, manifests, found):
                     f'it is back, though link {later} dropped it')
 
 
-def _read_link(work_dir, file, path, link, place, found):
+def _read_link(work_dir, file, path, link, place, follows, found):
     """One manifest; None if it is not there or not as it was."""
-    if not _is_inside(work_dir, path) or not file.endswith('.json'):
+    if not is_manifest(file):
         found.fault(
             CHAIN, 'altered', f'link {place} names {shown(file)}, '
-            'which is no file of the run')
+            'which is no manifest')
         return None
     if not osp.isfile(path):
         found.fault(file, 'missing', 'the manifest is gone')
         return None
     digest = file_digest(path)
-    if digest != link['sha256']:
+    # Where the next manifest knows it so, it is the chain that is wrong.
+    if digest not in (link['sha256'], follows):
         found.fault(file, 'altered', _digests(digest, link['sha256']))
     try:
         manifest = read_manifest(path)

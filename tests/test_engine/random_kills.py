@@ -5,7 +5,8 @@
 Detection and classification take turns: three requests each, killed again
 and again at moments drawn over the time that the run takes undisturbed, and
 resumed until it is done. Tensors are compared by their bytes, everything
-else by content. Exits with 1 if a resume fails or anything differs.
+else by content, releases of the runs by their digests. Exits with 1 if a
+resume fails or anything differs.
 """
 import argparse
 import os
@@ -19,13 +20,15 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 # By hand it also runs where the package is not installed.
 sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / 'test_engine')]
-from forked import fork, wait  # noqa: E402
-from results import different  # noqa: E402
+from forked import fork, tool, wait  # noqa: E402
+from results import different, results  # noqa: E402
 
 REQUESTS = dict(
     detection=[['circle', 'star'], ['hexagon'], ['heart']],
     classification=[['coral'], ['amber'], ['jade']])
 _POLL = .005
+_RELEASES = 'releases/'
+_RELEASE = f'{_RELEASES}request_03/release.pth'
 
 
 class Disturbed:
@@ -55,6 +58,7 @@ class Disturbed:
         self.before = time.time() - begin
         self._check(wait(child), self.reference)
         self.seconds = time.time() - begin
+        self.release = self._release(self.reference)
 
     def round(self, kills):
         """Start a run, kill it so often, finish it.
@@ -78,14 +82,25 @@ class Disturbed:
                   f'{moment:.1f} s of {self.seconds:.1f} s; '
                   f'{_newest(folder)}', flush=True)  # yapf: disable
         self._finish(folder)
-        found = [f'{folder}/{n}' for n in different(self.reference, folder)]
+        found = [
+            f'{folder}/{n}' for n in different(self.reference, folder)
+            if not n.startswith(_RELEASES)
+        ]
         found += [
             f'{p} was left over' for p in [*folder.rglob('.*-*')]
             if p.is_file()
         ]
+        if self._release(folder) != self.release:
+            found.append(f'{folder}/{_RELEASE}')
         if not found:
             shutil.rmtree(folder)
         return done, found
+
+    def _release(self, folder):
+        """Digest of the release of a finished run."""
+        export = tool('export', folder, '--images', 0)
+        self._check(wait(fork(export, f'{folder}.log')), folder)
+        return results(folder)[_RELEASE]
 
     def _start(self, folder):
         from tiny_run import run_sequence
