@@ -1,4 +1,6 @@
 """One inference pass over the validation set, every number from it."""
+from mmengine.dist import broadcast_object_list
+
 from ..datasets.data_checks import blame_image
 from ..utils import ForgetError
 from .checkpoints import load_into
@@ -29,7 +31,7 @@ def evaluate_state(cfg,
 
     Returns:
         dict: The report of
-        :class:`~gslora_mm.evaluation.ForgetCocoMetric`.
+        :class:`~gslora_mm.evaluation.ForgetCocoMetric`, in every process.
 
     Raises:
         ForgetError: If the weights do not fit or an image cannot be read.
@@ -47,4 +49,7 @@ def evaluate_state(cfg,
     except Exception:
         blame_image(runner.test_dataloader.dataset)
         raise
-    return runner.test_evaluator.metrics[0].report
+    # The main process alone has gathered what all of them saw.
+    report = [runner.test_evaluator.metrics[0].report]
+    broadcast_object_list(report)
+    return report[0]

@@ -17,7 +17,7 @@ from gslora_mm.engine import (ForgettingSequence, init_launcher,
 from gslora_mm.utils import ForgetError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from forked import launch  # noqa: E402
+from forked import launch, tool  # noqa: E402
 from results import different  # noqa: E402
 
 ITERATIONS, EPOCHS = 20, 2
@@ -141,6 +141,22 @@ def test_images_are_measured_once(kind, method):
     assert reports[0] == reports[1]
 
 
+def test_checkpoints_are_measured_once(tmp_path):
+    """By tools/test.py, whose processes must not wait for each other."""
+    folder = _run('classification', 'GSLoRAPlusPlus', 1)
+    own, found = json.loads(
+        (folder / 'request_01/metrics.json').read_text()), []
+    for processes in (1, 2):
+        out = tmp_path / f'{processes}.json'
+        launch(
+            tool('test', f'{folder}.py', folder / 'request_01/merged.pth',
+                 '--work-dir', tmp_path / 'test', '--out', out,
+                 *(['--launcher', 'pytorch'] if processes > 1 else [])),
+            tmp_path / f'{processes}.log', processes)
+        found.append(json.loads(out.read_text()))
+    assert found[0] == found[1] and found[0]['top1'] == own['top1']
+
+
 def _flat(value, prefix=''):
     if isinstance(value, dict):
         return {
@@ -180,6 +196,16 @@ def test_script_for_several_processes(tmp_path):
                           capture_output=True,
                           text=True,
                           env=dict(os.environ, PORT='29611'))
+    assert done.returncode == 0, done.stderr[-3000:]
+    measured = [
+        'bash', tiny_run.REPO / 'tools/dist_test.sh', config,
+        tmp_path / 'run/request_01/merged.pth', '2', '--work-dir',
+        tmp_path / 'test'
+    ]
+    done = subprocess.run([str(c) for c in measured],
+                          capture_output=True,
+                          text=True,
+                          env=dict(os.environ, PORT='29612'))
     assert done.returncode == 0, done.stderr[-3000:]
     one = _run('classification', 'GSLoRA', 2)
     assert different(one, tmp_path / 'run') == []
