@@ -20,6 +20,7 @@ from .runner import RequestRunner
 from .tasks import task_of
 
 GALLERY, REPORT = 'gallery.json', 'gallery_report.json'
+BEFORE = 'gallery_before.json'
 TEMPLATES = 'gallery_templates.npz'
 
 
@@ -186,20 +187,16 @@ def _read_templates(path):
             f'{path.with_name(REPORT)} and --resume to enrol again') from err
 
 
-def request_gallery(base_folder, before_folder, folder, index):
+def request_gallery(base, before, after, index):
     """Gallery numbers of a request from the reports on disk.
 
     Args:
-        base_folder (Path): Folder of the base's report.
-        before_folder (Path): Of the model right before the request.
-        folder (Path): Of the request.
+        base (Path): The base's report.
+        before (Path): Of the model right before the request.
+        after (Path): Of the request.
         index (int): Which request, from 1.
 
     Returns:
         dict: See :func:`gslora_mm.evaluation.gallery_metrics`.
     """
-    reports = [
-        read_json(Path(f) / REPORT)
-        for f in (base_folder, before_folder, folder)
-    ]
-    return gallery_metrics(*reports, index)
+    return gallery_metrics(*map(read_json, (base, before, after)), index)

@@ -25,13 +25,16 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
 
     A run may go on elsewhere: paths of data and base checkpoint may change
     if the base weights, and the annotations or lists of images, are the
-    same.
+    same. And it may get longer: requests may be added behind those it has.
 
     Args:
         cfg (Config): The whole config.
         work_dir (Path): The folder of the run.
         resume (bool): Whether ``--resume`` was given.
         base_fingerprint (str): Fingerprint of the base checkpoint.
+
+    Returns:
+        int: How many requests were added to the run.
 
     Raises:
         ForgetError: If the folder holds a run and ``--resume`` was not
@@ -46,13 +49,14 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
         config=content)
     if not path.is_file():
         write_json(path, record)
-        return
+        return 0
     if not resume:
         raise ForgetError(
             f'{work_dir} already holds a run; continue it with --resume, or '
             'choose another --work-dir')
     old = read_form(path, {'config': dict, 'base_fingerprint': str})
-    _check_config(old, content, work_dir)
+    shorter = _as_long_as(old['config'], content)
+    _check_config(old, shorter, work_dir)
     if old['base_fingerprint'] != base_fingerprint:
         raise ForgetError(
             f'{work_dir} was started from another base checkpoint than '
@@ -60,7 +64,40 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
     _check_data(old, record['data'], work_dir)
     if old['config'] != content:
         # Where things lie now, for the tools that read it.
-        write_json(path, dict(old, config=content))
+        write_json(
+            path,
+            dict(old, config=content, config_digest=record['config_digest']))
+    if shorter is content:
+        return 0
+    return _number(content) - _number(old['config'])
+
+
+def _number(content):
+    return len(content['forget']['requests'])
+
+
+def _as_long_as(old, new):
+    """The new content with the requests of the old one, if it only has more.
+
+    Values that are given for each request may have more as well.
+    """
+    known, now = (c.get('forget') or {} for c in (old, new))
+    before, after = known.get('requests'), now.get('requests')
+    if not (isinstance(before, list) and isinstance(after, list)
+            and len(after) > len(before) and after[:len(before)] == before):
+        return new
+    return dict(new, forget=_shortened(known, now, len(before), len(after)))
+
+
+def _shortened(old, new, before, after):
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {
+            k: _shortened(old.get(k), v, before, after)
+            for k, v in new.items()
+        }
+    for_each = isinstance(old, list) and isinstance(
+        new, list) and (len(old), len(new)) == (before, after)
+    return old if for_each and new[:before] == old else new
 
 
 def _check_config(old, content, work_dir):

@@ -8,11 +8,13 @@ from ..analysis.summary import write_summary
 from ..evaluation import request_metrics
 from ..lora import fingerprint
 from ..provenance.run_recorder import RunRecorder
-from ..utils import UNWRITABLE, DivergedError, ForgetError, write_json
+from ..utils import (UNWRITABLE, DivergedError, ForgetError, read_form,
+                     write_json)
 from ..utils.stopping import stop_if_asked
 from .artefacts import MERGED, METRICS, TRAINING
 from .checkpoints import load_plain_state
 from .evaluate import evaluate_state
+from .gallery_run import BEFORE as GALLERY_BEFORE
 from .gallery_run import GALLERY
 from .gallery_run import REPORT as GALLERY_REPORT
 from .gallery_run import GalleryTest, request_gallery
@@ -29,6 +31,8 @@ from .teacher_check import check_teacher
 
 BASE = 'base'
 REPORT = 'report.json'
+# The model before a request that was added when its report was there.
+BEFORE = 'before.json'
 # Left by a run whose training diverged, until it is started again.
 DIVERGED = 'diverged.json'
 
@@ -70,7 +74,9 @@ class ForgettingSequence:
         check_work_dir(self.work_dir)
         if is_main_process():
             self._lock = lock_run(self.work_dir)
-            open_run(cfg, self.work_dir, resume, self.base_print)
+            added = open_run(cfg, self.work_dir, resume, self.base_print)
+            if added:
+                self._say(f'requests added to the run: {added}')
             remove_leftovers(self.work_dir)
         self.recorder = RunRecorder(cfg, self.settings, self.work_dir,
                                     task_of(cfg))
@@ -121,6 +127,8 @@ class ForgettingSequence:
                 self.recorder.begin(request)
                 train_request(self.cfg, self.settings, request, folder, base,
                               base_print)
+            before = self._with_sets(request, folder, before, state, base)
+            self._test_gallery_before(request, folder, state, base)
             base = str(folder / MERGED)
             state, base_print = self._load_merged(base, base_print)
             before = self._measure(request, folder, state, base, base_report,
@@ -135,13 +143,14 @@ class ForgettingSequence:
     def _base_report(self):
         """Report of the pre-trained model on every request's class sets."""
         path = self.work_dir / BASE / REPORT
-        if self._lacks(path):
+        if self._lacks_sets(path):
             self._say('evaluating the base model')
             report = evaluate_state(self.cfg, self.settings, self.base_state,
                                     self.cfg.load_from, self.settings.requests,
                                     path.parent, 'base model')
             self._write(path, report)
-        if self.settings.gallery and self._lacks(path.parent / GALLERY_REPORT):
+        if self.settings.gallery and self._lacks_sets(
+                path.parent / GALLERY_REPORT):
             if is_main_process():
                 GalleryTest(self.cfg,
                             self.settings).base(self.base_state,
@@ -149,6 +158,33 @@ class ForgettingSequence:
                                                 self.settings.requests,
                                                 path.parent)
             barrier()
+        return read_report(path)
+
+    def _lacks_sets(self, path):
+        """Whether a report is not there, or from before requests came."""
+        lacks = self._lacks(path)
+        if not lacks:
+            known = read_form(path, {'sets': dict})
+            lacks = not all(
+                _has_sets(known, r) for r in self.settings.requests)
+            barrier()
+        return lacks
+
+    def _with_sets(self, request, folder, before, state, source):
+        """The report of the model before, with the sets of a request.
+
+        A request that is added to a finished run was not known when that
+        model was measured.
+        """
+        if _has_sets(before, request):
+            return before
+        path = folder / BEFORE
+        if self._lacks(path):
+            self._write(
+                path,
+                evaluate_state(self.cfg, self.settings, state, source,
+                               [request], folder,
+                               f'{request.name}, before it'))
         return read_report(path)
 
     def _prepare_prototypes(self):
@@ -184,8 +220,27 @@ class ForgettingSequence:
         if self._lacks(folder / GALLERY) and is_main_process():
             earlier = self.settings.requests[:request.index - 1]
             before = self.work_dir / earlier[-1].name if earlier else base
-            write_json(folder / GALLERY,
-                       request_gallery(base, before, folder, request.index))
+            own = folder / GALLERY_BEFORE
+            write_json(
+                folder / GALLERY,
+                request_gallery(
+                    base / GALLERY_REPORT,
+                    own if own.is_file() else before / GALLERY_REPORT,
+                    folder / GALLERY_REPORT, request.index))
+        barrier()
+
+    def _test_gallery_before(self, request, folder, state, source):
+        """The same of the model before, if the request was not known then."""
+        earlier = self.settings.requests[:request.index - 1]
+        if not (self.settings.gallery and earlier):
+            return
+        known = read_form(self.work_dir / earlier[-1].name / GALLERY_REPORT,
+                          {'sets': dict})
+        if not _has_sets(known, request) and self._lacks(
+                folder / GALLERY_BEFORE) and is_main_process():
+            report = GalleryTest(self.cfg, self.settings).measure(
+                state, source, [request], self.work_dir / BASE)
+            write_json(folder / GALLERY_BEFORE, report)
         barrier()
 
     def _measured_with(self, request):
@@ -248,3 +303,8 @@ class ForgettingSequence:
     def _say(message):
         if is_main_process():
             print(message, flush=True)
+
+
+def _has_sets(report, request):
+    """Whether a report has the class sets of a request."""
+    return f'{request.index:02d}_forget' in report['sets']

@@ -1,0 +1,112 @@
+"""Requests that are added to a run end as if they had been there before."""
+import json
+import shutil
+
+import pytest
+import tiny_classifier
+import tiny_run
+from random_kills import different
+from tiny_run import run_sequence
+
+from gslora_mm.provenance import verify_run
+from gslora_mm.release import export_release
+from gslora_mm.utils import ForgetError
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def first_alone(tiny, folder, **options):
+    """A run that knows its first request only."""
+    run_sequence(tiny.tiny_config(), folder,
+                 **{'forget.requests': tiny.REQUESTS[:1]}, **options)
+
+
+@pytest.mark.parametrize('tiny', [tiny_classifier, tiny_run])
+def test_added_request(tiny, tmp_path, capsys):
+    run = tmp_path / 'run'
+    whole = shutil.copytree(tiny.finished_run(), tmp_path / 'whole')
+    first_alone(tiny, run)
+    files = {p: p.read_bytes() for p in (run / 'request_01').glob('*.*')}
+    run_sequence(tiny.tiny_config(), run, resume=True)
+    assert 'requests added to the run: 1\n' in capsys.readouterr().out
+    # Nothing of the first request is touched, and the second is as ever.
+    assert all(p.read_bytes() == content for p, content in files.items())
+    for name in ('merged.pth', 'metrics.json', 'report.json', 'groups.json'):
+        path = f'request_02/{name}'
+        assert (run / path).read_bytes() == (whole / path).read_bytes()
+    assert read(run / 'run.json') == read(whole / 'run.json')
+    assert read(run / 'base/report.json') == read(whole / 'base/report.json')
+    found = verify_run(run)
+    assert found.whole
+    assert [x['what'] for x in found.links][0] == 'replaced by 2'
+    assert (run / 'request_02/before.json').is_file()
+    # Started again, it does nothing.
+    before = (run / 'chain.json').read_bytes()
+    run_sequence(tiny.tiny_config(), run, resume=True)
+    assert (run / 'chain.json').read_bytes() == before
+    for folder in (run, whole):
+        export_release(folder, images=0)
+    release = 'releases/request_02/release.pth'
+    assert (run / release).read_bytes() == (whole / release).read_bytes()
+
+
+def test_killed_while_it_is_added(tmp_path, monkeypatch):
+    """Between the record and the base model's report."""
+    from gslora_mm.engine import sequence
+    run = tmp_path / 'run'
+    first_alone(tiny_classifier, run)
+    with monkeypatch.context() as patch:
+        patch.setattr(sequence, 'evaluate_state', _fail)
+        with pytest.raises(KeyboardInterrupt):
+            run_sequence(tiny_classifier.tiny_config(), run, resume=True)
+    run_sequence(tiny_classifier.tiny_config(), run, resume=True)
+    name = 'request_02/metrics.json'
+    assert read(run / name) == read(tiny_classifier.finished_run() / name)
+    assert verify_run(run).whole
+
+
+def _fail(*args, **kwargs):
+    raise KeyboardInterrupt
+
+
+def test_added_request_with_a_gallery(tmp_path):
+    gallery = {'forget.gallery.far': .1}
+    run, whole = tmp_path / 'run', tmp_path / 'whole'
+    run_sequence(tiny_classifier.tiny_config(), whole, **gallery)
+    first_alone(tiny_classifier, run, **gallery)
+    run_sequence(tiny_classifier.tiny_config(), run, resume=True, **gallery)
+    for path in ('base/gallery_report.json', 'base/gallery_templates.npz',
+                 'request_02/gallery.json', 'request_02/gallery_report.json'):
+        assert (run / path).read_bytes() == (whole / path).read_bytes()
+    assert (run / 'request_02/gallery_before.json').is_file()
+    assert verify_run(run).whole
+
+
+def test_values_for_each_request_are_added_as_well(tmp_path):
+    run, config = tmp_path / 'run', tiny_classifier.tiny_config()
+    first_alone(tiny_classifier, run, **{'forget.method.alpha': [15.]})
+    for alpha in ([10., 5.], [15., 5., 5.], 15.):
+        with pytest.raises(ForgetError):
+            run_sequence(config, run, True, **{'forget.method.alpha': alpha})
+    run_sequence(config, run, True, **{'forget.method.alpha': [15., 5.]})
+    assert (run / 'request_02/metrics.json').is_file()
+
+
+def test_only_behind_the_others(tmp_path):
+    run, config = tmp_path / 'run', tiny_classifier.tiny_config()
+    shutil.copytree(tiny_classifier.finished_run(), run)
+    first, second = tiny_classifier.REQUESTS
+    for requests in ([second,
+                      first], [first, ['ebony'],
+                               second], [first], [second, first, ['ebony']]):
+        with pytest.raises(ForgetError, match='different: forget.requests'):
+            run_sequence(config, run, True, **{'forget.requests': requests})
+    with pytest.raises(ForgetError, match='different: forget.lora.rank'):
+        run_sequence(
+            config, run, True, **{
+                'forget.requests': [first, second, ['ebony']],
+                'forget.lora.rank': 1
+            })
+    assert different(tiny_classifier.finished_run(), run) == []
