@@ -1,8 +1,8 @@
 """Which tensors of a release equal the base bit by bit, from files alone."""
 from ..utils import ForgetError, shown
 from .digests import fingerprint_of, read_tensor_digests
+from .verification import listed
 
-_NAMED = 5
 
 
 def prove_release(work_dir, manifests, base, release, found):
@@ -102,7 +102,7 @@ def _check_groups(folder, report, before, after, found):
     if outside:
         found.fault(
             label, 'wrong', f'{len(outside)} tensors changed that it does '
-            f'not name: {_listed(outside)}')
+            f'not name: {listed(outside)}')
     for row in report['groups']:
         names = [f'{layer}.weight' for layer in row['layers']]
         moved = [name for name in names if name in changed]
@@ -136,11 +136,11 @@ def _compare(path, base, after, count, allowed, found):
     if outside:
         found.fault(
             path, 'wrong', f'{len(outside)} tensors differ from the base that '
-            f'no groups.json names: {_listed(outside)}')
+            f'no groups.json names: {listed(outside)}')
     back = sorted(name for name in may if name not in changed)
     if back:
         found.notes.append(f'{len(back)} tensors that may have changed equal '
-                           f'the base: {_listed(back)}')
+                           f'the base: {listed(back)}')
     found.proof = dict(
         release=str(path),
         requests=count,
@@ -148,8 +148,3 @@ def _compare(path, base, after, count, allowed, found):
         equal=len({*base, *after}) - len(changed),
         changed=changed,
         as_groups_say=not outside)
-
-
-def _listed(names):
-    more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
-    return ', '.join(map(shown, names[:_NAMED])) + more
