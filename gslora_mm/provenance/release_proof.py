@@ -4,7 +4,6 @@ from .digests import fingerprint_of, read_tensor_digests
 from .verification import listed
 
 
-
 def prove_release(work_dir, manifests, base, release, found):
     """Compare a release with the base, tensor by tensor.
 
