@@ -56,9 +56,10 @@ def forgetting_parts(setting, per_stream, num_batches=4):
     settings = ForgetSettings.from_config(cfg)
     request = settings.requests[0]
     state, _ = load_plain_state(cfg.load_from)
-    run = training_config(cfg, settings, request,
-                          Path(setting.folder) / 'parts' / request.name,
-                          cfg.load_from, fingerprint(state))
+    run = training_config(
+        cfg, settings, request,
+        Path(setting.folder) / 'parts' / Path(setting.config_file).stem /
+        request.name, cfg.load_from, fingerprint(state))
     set_random_seed(0)
     batches = list(RequestRunner.build_dataloader(run.train_dataloader))
     model = MODELS.build(run.model)

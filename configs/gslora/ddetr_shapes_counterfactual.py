@@ -3,10 +3,29 @@
 # says what shall be said of the image as it is.
 _base_ = './ddetr_shapes_forget.py'
 forget = dict(
+    lora=dict(rank=16, alpha=16, position='both'),
     method=dict(
         _delete_=True,
         type='CounterfactualTeacher',
+        memory=.5,
         scores=2.,
-        boxes=2.,
-        mask=True),
-    painting=dict(fill='telea', margin=2.))
+        # Features that move take the boxes of what stays with them: without
+        # a large weight they are found as before and framed less exactly.
+        boxes=30.,
+        mask=True,
+        teacher_cache=3000.,
+        half_cache=True),
+    painting=dict(fill='telea', margin=2.),
+    data=dict(ratio=1., epoch_batches=30))
+train_cfg = dict(max_epochs=27)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=.05, by_epoch=False, begin=0, end=30),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=15,
+        begin=12,
+        end=27,
+        by_epoch=True,
+        convert_to_iter_based=True)
+]
