@@ -63,17 +63,12 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
             f'{cfg.load_from}; give that one, or choose another --work-dir')
     _check_data(old, record['data'], work_dir)
     if old['config'] != content:
-        # Where things lie now, for the tools that read it.
+        # Where things lie and which requests there are, for other tools.
         write_json(
             path,
             dict(old, config=content, config_digest=record['config_digest']))
-    if shorter is content:
-        return 0
-    return _number(content) - _number(old['config'])
-
-
-def _number(content):
-    return len(content['forget']['requests'])
+    return len(content['forget']['requests']) - len(
+        shorter['forget']['requests'])
 
 
 def _as_long_as(old, new):

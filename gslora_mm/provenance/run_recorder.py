@@ -22,7 +22,8 @@ class RunRecorder:
     The manifest of the start covers the base checkpoint, the config, the data
     and the report of the base model; that of a request all that it left
     behind. A manifest that is linked already is not written again, save that
-    of the start where the run has moved and its record with it.
+    of the start where the record of the run is another: it has moved, or
+    requests were added.
 
     Args:
         cfg (Config): The whole config.
@@ -55,7 +56,7 @@ class RunRecorder:
         chain = Chain(self.work_dir)
         if chain.links and not (self.work_dir / CHAIN).is_file():
             chain.save()
-        if chain.holds(MANIFEST) and not self._has_moved():
+        if chain.holds(MANIFEST) and not self._record_changed():
             return
         data = self._data_lists()
         images = self.work_dir / 'base' / 'images.csv'
@@ -121,8 +122,8 @@ class RunRecorder:
         self.times.save()
         chain.append(file, manifest)
 
-    def _has_moved(self):
-        """Whether the record of the run says other places than it did."""
+    def _record_changed(self):
+        """Whether the record of the run is another than the manifest knows."""
         try:
             known = read_manifest(self.work_dir / MANIFEST)['files']
         except ForgetError:
