@@ -25,10 +25,11 @@ def parse_args():
     parser.add_argument(
         '--methods', nargs='+', help='these only, by name of their file')
     parser.add_argument(
-        '--jobs',
-        type=int,
-        default=1,
-        help='trainings of the reference at a time; default 1')
+        '--jobs', type=int, default=1, help='models at a time; default 1')
+    parser.add_argument(
+        '--only',
+        metavar='SETTING/METHOD/seed_N',
+        help='measure this model alone, and write no table')
     parser.add_argument(
         '--table-only',
         action='store_true',
@@ -41,6 +42,9 @@ def main():
     args = parse_args()
     from gslora_mm.engine.recovery import Recovery
     recovery = Recovery(args.config, args.work_dir, args.seeds, args.methods)
+    if args.only:
+        recovery.measure(args.only)
+        return
     print(recovery.tabulate() if args.table_only else recovery.
           run(Path(__file__).parent, args.jobs))
     print(

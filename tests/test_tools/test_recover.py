@@ -15,6 +15,26 @@ from gslora_mm.utils import ForgetError, read_json, write_json
 
 STEPS = [0, 10, 20]
 
+# Stands in for tools/recover.py --only: a curve of zeros.
+_ONLY = '''
+import json, os, sys
+from pathlib import Path
+config, where, out, seeds, seed, methods, *names, only, place = sys.argv[1:]
+assert (where, seeds, methods, only) == ('--work-dir', '--seeds', '--methods',
+                                         '--only')
+assert names == ['filter', 'tune'] and place.endswith('/seed_' + seed)
+with open(os.environ['STARTED'], 'a') as file:
+    file.write(f'measure {place}\\n')
+if place == os.environ.get('FAIL'):
+    sys.exit('error: no room on the moon')
+for variant in ('full', 'few'):
+    folder = Path(out) / 'recover/curves' / place / variant
+    folder.mkdir(parents=True)
+    (folder / 'curve.json').write_text(json.dumps([
+        dict(step=step, protocol='top1', score='Acc', r=.9, f=step / 100)
+        for step in (0, 10, 20)]))
+'''
+
 
 @pytest.fixture(scope='module')
 def finished(tmp_path_factory):
@@ -230,6 +250,42 @@ def test_failure_is_told_last(tmp_path, compared, measured):
     # The first seed has no file.
     assert 'Not measured, 4: ' in text and 'broken seed 0 full' in text
     assert len(measured) == 4 * 2 * 2 + 2
+
+
+def test_models_side_by_side(tmp_path, compared, measured, config,
+                             monkeypatch):
+    """Each in a process of its own; the same tables."""
+    (tmp_path / 'tools/recover.py').write_text(_ONLY)
+    monkeypatch.setenv('FAIL', 'single/tune/seed_1')
+    with pytest.raises(ForgetError, match='Fine-tune, seed 1: no room'):
+        Recovery(config, compared).run(tmp_path / 'tools', 2)
+    started = (tmp_path / 'started').read_text().splitlines()
+    places = [line.split()[1] for line in started if 'measure' in line]
+    assert len(places) == len(set(places)) == 2 * 4 * 2
+    # A model is measured when it is trained.
+    assert started.index('measure single/reference/seed_0') > min(
+        i for i, line in enumerate(started) if 'pretrain' in line)
+    text = (compared / 'recover/recover.md').read_text()
+    assert 'Not measured, 2: ' in text and 'Fine-tune seed 1 full' in text
+    monkeypatch.delenv('FAIL')
+    Recovery(config, compared).run(tmp_path / 'tools', 2)
+    again = (tmp_path / 'started').read_text().splitlines()[len(started):]
+    assert again == ['measure single/tune/seed_1']
+    frame = pd.read_csv(compared / 'recover/recover.csv')
+    assert len(frame) == 2 * 4 * 2 * 2 * len(STEPS)
+    # Nothing was measured by this process.
+    assert not measured
+
+
+def test_one_model_alone(tmp_path, compared, measured, config):
+    args = 'recover', config, '--work-dir', compared
+    assert call(*args, '--only', 'continual/filter/seed_1') is None
+    assert {(t.setting, t.method, t.seed)
+            for t, _ in measured} == {('continual', 'filter', 1)}
+    assert not (compared / 'recover/recover.csv').exists()
+    error = error_of(*args, '--only', 'continual/filtr/seed_1')
+    assert "did you mean 'continual/filter/seed_1'" in error
+    assert '--jobs 0 runs nothing' in error_of(*args, '--jobs', 0)
 
 
 def test_tool(tmp_path, compared, measured, config, capsys):

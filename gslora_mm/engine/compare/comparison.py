@@ -118,8 +118,6 @@ class Comparison:
             ForgetError: If a run failed or diverged, after all others and
                 the table; or if another process is at work in the folder.
         """
-        if jobs < 1:
-            raise ForgetError(f'--jobs {jobs} runs nothing; give 1 or more')
         with lock_run(self.work_dir):
             failed = self._run(self._trials(), 'trials', tools, jobs)
             for name in self.wanted_methods:

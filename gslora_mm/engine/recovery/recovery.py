@@ -11,6 +11,7 @@ from ..study.queue import JobQueue, failures
 from ..tasks import task_of
 from .config import read_recovery
 from .measure import CURVE, measure_curve
+from .model_job import ModelJob
 from .probe_run import PROBES, measure_probes
 from .targets import find_targets, reference_jobs, setting_config
 from .variants import RESERVED, kind_of
@@ -43,6 +44,7 @@ class Recovery:
     """
 
     def __init__(self, config, work_dir=None, seeds=None, methods=None):
+        self.config = str(config)
         self.settings = read_recovery(config, seeds)
         self.comparison = Comparison(self.settings.comparison, work_dir)
         self.work_dir = self.comparison.work_dir / self.settings.folder
@@ -53,13 +55,14 @@ class Recovery:
         given = self.settings.methods if methods is None else methods
         self.methods = named_choice(f'recovery.methods of {config}', given,
                                     compared.titles)
-        self.targets, self.jobs = [], []
+        self.targets, self.jobs, self._trained = [], [], {}
         for name in self.names:
             cfg, request = setting_config(compared, name,
                                           self.settings.options)
             jobs = reference_jobs(self.settings, name, request,
                                   self.comparison.work_dir / _REFERENCES)
             self.jobs += jobs.values()
+            self._trained.update({job.result: job for job in jobs.values()})
             self.targets += [(target, cfg, request) for target in find_targets(
                 self.comparison, self.settings, name, self.methods, cfg, jobs)]
 
@@ -67,29 +70,78 @@ class Recovery:
         """Measure what is not measured, then write table and figure.
 
         Args:
-            tools (str | Path): Folder of ``pretrain.py``.
-            jobs (int): How many references are trained at a time. Defaults
-                to 1.
+            tools (str | Path): Folder of ``pretrain.py`` and ``recover.py``.
+            jobs (int): How many models are trained or measured at a time;
+                more than one in processes of their own. Defaults to 1.
 
         Returns:
             str: The table.
 
         Raises:
-            ForgetError: If a curve failed, after all others and the table.
+            ForgetError: If ``jobs`` is below 1, or a curve failed; the latter
+                after all others and the table.
         """
         with lock_run(self.work_dir):
-            todo = [job for job in self.jobs if not job.is_done()]
-            done = len(self.jobs) - len(todo)
+            apart = self._model_jobs() if jobs > 1 else []
+            if apart:
+                # Or all of them would write generated data at once.
+                self._check_data()
+            todo = [j for j in (*self.jobs, *apart) if not j.is_done()]
+            done = len(self.jobs) + len(apart) - len(todo)
             failed = JobQueue(todo, tools, jobs, done).run()
-            self._check_data()
-            for target, cfg, request in self.targets:
-                if target.checkpoint.is_file():
+            if jobs == 1:
+                self._check_data()
+                for target, cfg, request in self._there():
                     failed.update(self._measure_all(target, cfg, request))
             table = self.tabulate()
         if failed:
             print(table)
             raise ForgetError(failures(failed))
         return table
+
+    def measure(self, place):
+        """Measure one model, without table and figure.
+
+        Args:
+            place (str): ``setting/method/seed_N``.
+
+        Raises:
+            ForgetError: If there is no such finished model, or something
+                failed.
+        """
+        there = {str(target[0].place): target for target in self._there()}
+        named_choice('--only', [place], there)
+        with lock_run(self.work_dir / 'curves' / place):
+            self._check_data()
+            failed = self._measure_all(*there[place])
+        if failed:
+            raise ForgetError(failures(failed))
+
+    def _there(self):
+        """Targets whose weights are there."""
+        return [t for t in self.targets if t[0].checkpoint.is_file()]
+
+    def _model_jobs(self):
+        """Every model that is there, or will be, as a job."""
+        found = []
+        for target, cfg, request in self.targets:
+            needs = self._trained.get(target.checkpoint)
+            if not needs and not target.checkpoint.is_file():
+                continue
+            results = [
+                folder / (PROBES if name == RESERVED else CURVE)
+                for name, folder, _ in self._tasks(target, cfg, request)
+            ]
+            found.append(
+                ModelJob(
+                    f'{target.setting}, {target.title}, seed {target.seed}',
+                    self.work_dir / 'curves' / target.place, [
+                        self.config, '--work-dir',
+                        str(self.comparison.work_dir), '--seeds',
+                        str(target.seed), '--methods', *self.methods, '--only',
+                        str(target.place)
+                    ], results, needs))
+        return found
 
     def _check_data(self):
         """Generated data is written here."""

@@ -10,6 +10,8 @@ from pathlib import Path
 from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
                            TimeElapsedColumn)
 
+from ...utils import ForgetError
+
 LOG = 'run.log'
 _POLL = 0.1
 _NAMED = 3
@@ -43,9 +45,15 @@ class JobQueue:
         parallel (int): How many run at a time. Defaults to 1.
         done (int): How many of the study were finished before. Defaults to
             0.
+
+    Raises:
+        ForgetError: If none may run.
     """
 
     def __init__(self, jobs, tools, parallel=1, done=0):
+        if parallel < 1:
+            raise ForgetError(f'--jobs {parallel} runs nothing; give 1 or '
+                              'more')
         self.waiting, self.running = list(jobs), {}
         self.tools, self.parallel = Path(tools), parallel
         self.total, self.done = done + len(jobs), done

@@ -49,8 +49,6 @@ class Study:
             ForgetError: If a run failed, after all others and the table; or
                 if another process is at work in the folder.
         """
-        if jobs < 1:
-            raise ForgetError(f'--jobs {jobs} runs nothing; give 1 or more')
         with lock_run(self.work_dir):
             wanted = [r for r in self.runs if r.seed in self.grid.seeds]
             todo = [run for run in wanted if not run.is_done()]
