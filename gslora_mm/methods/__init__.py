@@ -1,4 +1,5 @@
 from .base import ForgettingMethod, other_labels
+from .counterfactual_features import CounterfactualFeatures
 from .counterfactual_teacher import CounterfactualTeacher
 from .delete import DELETE
 from .der import DER
@@ -27,10 +28,11 @@ from .scrub import SCRUB
 from .springs import Springs
 
 __all__ = [
-    'CounterfactualTeacher', 'DELETE', 'DER', 'DISTANCES', 'EWC', 'FDR',
-    'FineTune', 'ForgettingMethod', 'GSLoRA', 'GSLoRAPlusPlus',
-    'GroupSparsity', 'GradientAscent', 'HeadDistillation', 'L2', 'LIRF', 'LwF',
-    'MAS', 'OutputFilter', 'Prototypes', 'RandomLabels', 'Retrain', 'RowReset',
-    'SCRUB', 'SalUn', 'Springs', 'distance', 'distillation', 'load_prototypes',
-    'masked_distillation', 'other_labels', 'square_distance'
+    'CounterfactualFeatures', 'CounterfactualTeacher', 'DELETE', 'DER',
+    'DISTANCES', 'EWC', 'FDR', 'FineTune', 'ForgettingMethod', 'GSLoRA',
+    'GSLoRAPlusPlus', 'GroupSparsity', 'GradientAscent', 'HeadDistillation',
+    'L2', 'LIRF', 'LwF', 'MAS', 'OutputFilter', 'Prototypes', 'RandomLabels',
+    'Retrain', 'RowReset', 'SCRUB', 'SalUn', 'Springs', 'distance',
+    'distillation', 'load_prototypes', 'masked_distillation', 'other_labels',
+    'square_distance'
 ]

@@ -1,13 +1,16 @@
 """What every model that forgets has in common."""
+from contextlib import nullcontext
+
 import torch
 from mmengine.dist import get_world_size
 
 from ..utils import ForgetError
 from ..utils.ranks import anywhere, share_values
+from .block_features import watch_blocks
 from .halves import HalvesMixin
 from .painted_images import painted_places
 from .questions import QuestionsMixin
-from .stream_loss import STREAMS
+from .stream_loss import STREAMS, Inside
 from .teacher import TeacherMixin
 from .training import TrainingMixin
 
@@ -104,15 +107,15 @@ class ForgettingMixin(TrainingMixin, QuestionsMixin, HalvesMixin,
         return samples
 
     def _fused_terms(self, inputs, samples, index):
-        predictions, middle = self._look(inputs, samples)
+        predictions, inside = self._look(inputs, samples)
         terms = {}
         for stream in STREAMS:
             chosen = index[stream]
             terms[stream] = self._terms(
                 self._take_images(predictions, chosen or [0]), samples, chosen,
                 stream)
-            if chosen and middle is not None:
-                terms[stream].student.middle = middle[chosen]
+            if chosen and self.method.needs_outputs:
+                inside.add_to(terms[stream].student, chosen)
         return terms
 
     def _separate_terms(self, inputs, samples, index):
@@ -121,19 +124,24 @@ class ForgettingMixin(TrainingMixin, QuestionsMixin, HalvesMixin,
             chosen = index[stream] or [0]
             terms[stream] = None
             if index[stream] or get_world_size() > 1:
-                predictions, middle = self._look(inputs[chosen],
+                predictions, inside = self._look(inputs[chosen],
                                                  [samples[i] for i in chosen])
                 terms[stream] = self._terms(predictions, samples,
                                             index[stream], stream)
-                if index[stream] and middle is not None:
-                    terms[stream].student.middle = middle
+                if index[stream] and self.method.needs_outputs:
+                    inside.add_to(terms[stream].student)
         return terms
 
     def _look(self, inputs, samples):
-        """Predictions for some images, and what the lower half returns."""
-        with self.watch_middle() as seen:
+        """Predictions for some images, and what is inside the model then."""
+        with self.watch_middle() as middle, self.watch_inside() as blocks:
             predictions = self._predictions(inputs, samples)
-        return predictions, seen[0] if seen else None
+        return predictions, Inside(middle[0] if middle else None, blocks)
+
+    def watch_inside(self):
+        """Context that collects what the method ``needs_blocks`` for."""
+        last = self.method.needs_blocks
+        return watch_blocks(self, last) if last else nullcontext({})
 
     def _stream_index(self, samples):
         """Positions of each stream's images in the batch.

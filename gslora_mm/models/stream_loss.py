@@ -44,6 +44,9 @@ class StreamOutputs:
             the images, (N, tokens, D), where the method needs it.
         layers (Tensor, optional): Of a detector, ``embeddings`` behind every
             layer of the decoder, (N, L, Q, D), where the method needs it.
+        blocks (dict[str, Tensor], optional): Of a classifier, what its
+            Transformer blocks make of the images, by their names, (N, F),
+            where the method needs it.
         grids (list[tuple[int]], optional): Heights and widths of the maps of
             features that a detector's tokens come from.
     """
@@ -55,12 +58,38 @@ class StreamOutputs:
     sigmoid: bool = False
     middle: Optional[Tensor] = None
     layers: Optional[Tensor] = None
+    blocks: Optional[Dict[str, Tensor]] = None
     grids: Optional[list] = None
 
     def tensors(self):
         """dict[str, Tensor]: What differs from image to image, by name."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
         return {k: v for k, v in found.items() if isinstance(v, Tensor)}
+
+
+@dataclass
+class Inside:
+    """What a model made of some images on the way to its head.
+
+    Args:
+        middle (Tensor, optional): See :class:`StreamOutputs`.
+        blocks (dict[str, Tensor]): See there; empty where nobody looked.
+    """
+
+    middle: Optional[Tensor] = None
+    blocks: Dict[str, Tensor] = field(default_factory=dict)
+
+    def add_to(self, said, index=slice(None)):
+        """Put it beside what the head says.
+
+        Args:
+            said (StreamOutputs): Of some of the images.
+            index (list[int]): Which of them. Defaults to all.
+        """
+        if self.middle is not None:
+            said.middle = self.middle[index]
+        if self.blocks:
+            said.blocks = {k: v[index] for k, v in self.blocks.items()}
 
 
 @dataclass

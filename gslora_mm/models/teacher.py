@@ -85,7 +85,7 @@ class TeacherMixin:
         about = [samples[i] for i in chosen]
         images = painted_inputs(self, images, about)
         if self._cache is None:
-            predictions, middle = self.teacher._look(images, about)
+            predictions, inside = self.teacher._look(images, about)
         for stream in wanted:
             places = [chosen.index(i) for i in index[stream]]
             of_stream = [samples[i] for i in index[stream]]
@@ -96,8 +96,7 @@ class TeacherMixin:
                     self._take_images(predictions, places),
                     of_stream,
                     match=False)
-                if middle is not None:
-                    said.middle = middle[places]
+                inside.add_to(said, places)
             terms[stream].teacher = said
 
     def _recall(self, images, samples):
@@ -108,11 +107,11 @@ class TeacherMixin:
         """
 
         def ask(i):
-            predictions, middle = self.teacher._look(images[i:i + 1],
+            predictions, inside = self.teacher._look(images[i:i + 1],
                                                      samples[i:i + 1])
             said = self.teacher._outputs(
                 predictions, samples[i:i + 1], match=False)
-            said.middle = middle
+            inside.add_to(said)
             self._cache.sigmoid = said.sigmoid
             return {k: v[0] for k, v in said.tensors().items()}
 

@@ -16,8 +16,8 @@ from gslora_mm.engine import ForgettingSequence, read_config, request_run
 from gslora_mm.lora import load_adapter
 from gslora_mm.utils import ForgetError
 
-# Nothing in them knows detectors from classifiers.
-OF_ONE_TASK = {'full', 'fine_tune', 'output_filter'}
+# Nothing in them knows detectors from classifiers, or they are for the latter.
+OF_ONE_TASK = {'full', 'fine_tune', 'output_filter', 'counterfactual'}
 FILES = ('merged.pth', 'groups.json', 'training.json', 'metrics.json')
 
 
@@ -92,8 +92,9 @@ def killed_after_an_epoch(config, folder, monkeypatch):
             run_again(config, folder)
 
 
-@pytest.mark.parametrize(
-    'name', ['lwf', 'ewc', 'retrain', 'mas', 'scrub', 'lirf', 'salun'])
+@pytest.mark.parametrize('name', [
+    'lwf', 'ewc', 'retrain', 'mas', 'scrub', 'lirf', 'salun', 'counterfactual'
+])
 def test_resumed_in_a_request(runs, name, tmp_path, monkeypatch):
     reference, config, _ = runs(name)
     copy = tmp_path / name

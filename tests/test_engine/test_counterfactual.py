@@ -15,7 +15,7 @@ from gslora_mm.registry import DATASETS, METHODS
 from gslora_mm.utils import ForgetError, read_json
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/gslora'
-SHIPPED = sorted(CONFIGS.glob('*counterfactual*.py'))
+SHIPPED = sorted(CONFIGS.glob('ddetr*counterfactual*.py'))
 _TINY = """
 _base_ = {base!r}
 forget = dict(

@@ -1,6 +1,6 @@
 """What every block of a frozen model makes of images and objects."""
 import copy
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from mmdet.models.task_modules.assigners import BBoxL1Cost, IoUCost
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.structures import InstanceData
 
-from ...lora.blocks import find_blocks
+from ...models.block_features import watch_blocks, watching
 from ...models.detr_forgetting import DetrForgettingMixin
 from ...utils import ForgetError
 
@@ -55,7 +55,7 @@ def layer_features(model, batches):
         ForgetError: If the model has no Transformer block.
     """
     detects = isinstance(model, DetrForgettingMixin)
-    watch = _watch_detector if detects else _watch_classifier
+    watch = _watch_detector if detects else watch_blocks
     take = _of_objects if detects else _of_images
     parts = []
     for inputs, samples in batches:
@@ -73,15 +73,6 @@ def _joined(tensors):
     return torch.cat([t.float().cpu() for t in tensors]).numpy()
 
 
-@contextmanager
-def _watching(hooks):
-    """Handles of hooks, removed when the block is left."""
-    with ExitStack() as stack:
-        for handle in hooks:
-            stack.callback(handle.remove)
-        yield
-
-
 def _keep(seen, name):
 
     def hook(module, args, output):
@@ -90,41 +81,9 @@ def _keep(seen, name):
     return hook
 
 
-@contextmanager
-def _watch_classifier(model):
-    """What each block returns, by its name."""
-    seen, modules = {}, dict(model.named_modules())
-    # Blocks in a row are named by their first and last child.
-    places = {
-        name:
-        name if name in modules else name.replace(
-            name.rpartition('.')[2],
-            name.rpartition('-')[2])
-        for name, _, _ in find_blocks(model)
-    }
-    if not places:
-        raise ForgetError(f'{type(model).__name__} has no Transformer block '
-                          'to probe; remove recovery.probes')
-    with _watching(modules[place].register_forward_hook(_keep(seen, name))
-                   for name, place in places.items()):
-        yield seen
-
-
 def _of_images(model, inputs, samples, seen):
     found = model.features(inputs, samples)
-    extra = getattr(model.backbone, 'num_extra_tokens', 0)
-    layers = {name: _pooled(out, extra) for name, out in seen.items()}
-    return layers, found.logits, found.labels, False
-
-
-def _pooled(output, extra):
-    """Class tokens and the mean of the others, (N, (extra + 1) D)."""
-    if isinstance(output, (tuple, list)):
-        output = output[0]
-    if output.ndim == 4:  # maps of a hybrid network
-        return output.mean((2, 3))
-    return torch.cat([output[:, :extra].flatten(1), output[:, extra:].mean(1)],
-                     1)
+    return dict(seen), found.logits, found.labels, False
 
 
 @contextmanager
@@ -142,7 +101,7 @@ def _watch_detector(model):
     hooks.append(parts.register_forward_hook(_keep(seen, 'maps')))
     hooks.append(
         model.bbox_head.register_forward_pre_hook(states, with_kwargs=True))
-    with _watching(hooks):
+    with watching(hooks):
         yield seen
 
 

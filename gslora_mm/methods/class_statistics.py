@@ -1,0 +1,130 @@
+"""Running statistics of features, class by class."""
+import torch
+from torch import nn
+
+_PERIOD, _LEAST, _TINY = 20, 1e-3, 1e-12
+
+
+class ClassStatistics(nn.Module):
+    r"""Running means by class, and the covariance inside of classes.
+
+    Images are told by a pair of labels: what they show, and what they are
+    taken for. Means move towards those of a batch as if every image moved
+    them by itself, so that a class of few images in a batch is averaged over
+    more batches. The inverse of the covariance is regularised by a share of
+    its mean diagonal (of a thousandth of the features' mean square where that
+    is less), a large one while few images were seen, and computed every 20
+    batches.
+
+    Args:
+        momentum (float): What is left of a mean after one image.
+        ridge (float): The share, at last.
+    """
+
+    _SIZED = ('keys', 'means', 'covariance', 'precision')
+
+    def __init__(self, momentum, ridge):
+        super().__init__()
+        self.momentum, self.ridge = momentum, ridge
+        self.register_buffer('keys', torch.zeros(0, 2, dtype=torch.long))
+        for name in self._SIZED[1:]:
+            self.register_buffer(name, torch.zeros(0, 0))
+        self.register_buffer('batches', torch.zeros((), dtype=torch.long))
+        self.register_buffer('images', torch.zeros((), dtype=torch.long))
+
+    def _load_from_state_dict(self, state, prefix, *args, **kwargs):
+        # Sizes are those of what was seen.
+        for name in self._SIZED:
+            if f'{prefix}{name}' in state:
+                own = getattr(self, name)
+                setattr(self, name,
+                        own.new_empty(state[f'{prefix}{name}'].shape))
+        super()._load_from_state_dict(state, prefix, *args, **kwargs)
+
+    @torch.no_grad()
+    def update(self, features, keys):
+        """Move the means.
+
+        Args:
+            features (Tensor): (N, D).
+            keys (Tensor): Labels, and what is seen in the images, (N, 2).
+        """
+        found, index = keys.unique(dim=0, return_inverse=True)
+        if not len(self.means):
+            self.means = features.new_zeros(0, features.shape[1]).float()
+        for i, key in enumerate(found):
+            own = features[index == i].detach().float()
+            place = self.find(key[None])
+            if place < 0:
+                self.keys = torch.cat([self.keys, key[None]])
+                self.means = torch.cat([self.means, own.mean(0, True)])
+                continue
+            left = self.momentum**len(own)
+            self.means[place] = left * self.means[place] + (1 -
+                                                            left) * own.mean(0)
+
+    @torch.no_grad()
+    def spread(self, features, centres):
+        """Move the covariance inside of classes, and its inverse in time.
+
+        Args:
+            features (Tensor): (N, D).
+            centres (Tensor): Means of their classes, (N, D).
+        """
+        apart = features.detach().float() - centres
+        new, size = apart.T @ apart / len(apart), apart.shape[1]
+        self.images += len(apart)
+        if not self.batches:
+            self.covariance = torch.zeros_like(new)
+        # As many images as ten times the dimensions, all alike at first.
+        left = max(
+            1 - len(apart) / int(self.images),
+            0) if self.images < 10 * size else 1 - len(apart) / (10 * size)
+        self.covariance = left * self.covariance + (1 - left) * new
+        if self.batches % _PERIOD == 0 or self.batches < _PERIOD:
+            share = self.ridge + size / int(self.images)
+            # One image of each class has no spread.
+            least = _LEAST * features.detach().float().square().mean() + _TINY
+            scale = torch.maximum(self.covariance.diagonal().mean(), least)
+            shrunk = self.covariance + share * scale * torch.eye(size).to(new)
+            self.precision = torch.linalg.inv(shrunk.double()).to(new)
+        self.batches += 1
+
+    def find(self, keys):
+        """Tensor: Rows of some keys, (N, ); -1 for one that is unknown."""
+        if not len(self.keys):
+            return keys.new_full((len(keys), ), -1)
+        same = (keys[:, None] == self.keys).all(-1)
+        return torch.where(same.any(1), same.long().argmax(1), -1)
+
+    def mean(self, keys):
+        """Tensor: Means of known keys, (N, D)."""
+        return self.means[self.find(keys)]
+
+    def squared(self, gaps):
+        """Squared Mahalanobis norm of gaps (N, D); shape (N, )."""
+        return ((gaps @ self.precision) * gaps).sum(-1)
+
+    def squared_means(self, features, keys, targets):
+        r"""Squared distances of running means, with a gradient.
+
+        .. math:: \sum_k \frac{n_k}{N} \lVert \mu_k - \mu_{t(k)}
+            \rVert^2_{\Sigma^{-1}}
+
+        The means hold the batch already; the gradient is that of the batch's
+        part, as if it were the whole mean.
+
+        Args:
+            features (Tensor): Of N images, (N, D), with gradient.
+            keys (Tensor): Theirs, (N, 2).
+            targets (Tensor): Keys whose means they shall have, (N, 2).
+
+        Returns:
+            Tensor: A scalar.
+        """
+        wanted = self.mean(targets)
+        apart = self.mean(keys) - wanted
+        pull = apart @ self.precision
+        value = (pull * apart).sum(-1)
+        own = 2 * (pull * (features.float() - wanted)).sum(-1)
+        return (own - own.detach() + value).mean()
