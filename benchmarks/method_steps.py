@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from gslora_mm.engine.checkpoints import load_plain_state
 from gslora_mm.engine.compare.method_file import read_method
 from gslora_mm.engine.method_class import method_flag
+from gslora_mm.engine.prototypes import prepare_prototypes
 from gslora_mm.engine.request_config import training_config
 from gslora_mm.engine.runner import RequestRunner
 from gslora_mm.engine.settings import ForgetSettings
@@ -25,6 +26,9 @@ METHODS = ROOT / 'configs/compare/methods'
 OTHER = 'fine_tune'
 BATCHES = 2
 REPEATS = 3
+# Images of each class: some methods look at all of them once per request.
+SHOTS = 16
+_TINY = (OTHER, 'gs_lora', 'gs_lora_pp', 'ewc', 'scrub')
 
 
 def run(setting):
@@ -61,7 +65,8 @@ def _methods(setting):
                 **setting.options
             })
         cfg = changed.config(
-            forget__data__epoch_batches=1 if setting.tiny else BATCHES)
+            forget__data__epoch_batches=1 if setting.tiny else BATCHES,
+            forget__data__shots=SHOTS)
         about = cfg.forget.method
         suits = task_of(cfg).has_boxes or not method_flag(
             about, 'needs_painting')
@@ -73,7 +78,7 @@ def _methods(setting):
 def _compare(task, methods, setting):
     rounds, order = {}, random.Random(0)
     if setting.tiny:
-        methods = {k: methods[k] for k in (OTHER, 'gs_lora', 'scrub')}
+        methods = {k: methods[k] for k in _TINY}
     for _ in range(1 if setting.tiny else setting.count(REPEATS)):
         for name in order.sample(list(methods), len(methods)):
             folder = Path(setting.folder) / 'steps' / task / name
@@ -92,6 +97,9 @@ def _seconds(cfg, folder):
     request = settings.requests[0]
     state, _ = load_plain_state(cfg.load_from)
     settings.base_fingerprint = fingerprint(state)
+    if settings.prototypes:
+        prepare_prototypes(cfg, settings, state, settings.base_fingerprint,
+                           folder)
     train = training_config(cfg, settings, request, folder / request.name,
                             cfg.load_from, settings.base_fingerprint)
     train.default_hooks.checkpoint = None

@@ -27,6 +27,7 @@ comparison = dict(
             'lora',
             'gs_lora',
             'gs_lora_pp',
+            'counterfactual',
         )
     ],
     seeds=[0, 1, 2],
