@@ -13,6 +13,7 @@ comparison = dict(
             'forget.requests': [['star', 'ring', 'heart'],
                                 ['square', 'arrow', 'ellipse']]
         }),
+    options={'forget.data.ratio': 1.},
     search=dict(
         # Other images of the same generator.
         options={

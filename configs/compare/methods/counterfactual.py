@@ -6,8 +6,6 @@ title = 'Counterfactual'
 _options = {
     'forget.lora':
     dict(rank=16, alpha=16, position='both'),
-    'forget.data.ratio':
-    1.,
     'train_cfg.max_epochs':
     50,
     'param_scheduler': [
