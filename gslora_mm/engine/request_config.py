@@ -75,7 +75,7 @@ def training_config(cfg, settings, request, work_dir, base, fingerprint):
             type='gslora_mm.BaseWeightsHook',
             base=str(base),
             base_fingerprint=fingerprint),
-        *_method_hooks(cfg, settings, request, run, fingerprint),
+        *_method_hooks(cfg, settings, request, run, base, fingerprint),
         dict(
             type='gslora_mm.ProgressHook',
             title=f'request {request.index}/{len(settings.requests)}')
@@ -90,7 +90,7 @@ def training_config(cfg, settings, request, work_dir, base, fingerprint):
     return run
 
 
-def _method_hooks(cfg, settings, request, run, fingerprint):
+def _method_hooks(cfg, settings, request, run, base, fingerprint):
     """Hooks for what the method of a request needs."""
     method, folder = run.model.method, Path(run.work_dir)
     earlier = settings.requests[:request.index - 1]
@@ -101,12 +101,14 @@ def _method_hooks(cfg, settings, request, run, fingerprint):
         previous = None
     hooks = []
     if method_flag(method, 'needs_teacher'):
+        found = method_flag(method, 'teacher_from') == 'request'
         hooks.append(
             dict(
                 type='gslora_mm.TeacherHook',
-                base=str(cfg.load_from),
-                base_fingerprint=settings.base_fingerprint,
-                first=not earlier))
+                base=str(base if found else cfg.load_from),
+                base_fingerprint=fingerprint
+                if found else settings.base_fingerprint,
+                first=found or not earlier))
     prepares = method_flag(method, 'needs_prepare')
     hooks.append(
         dict(

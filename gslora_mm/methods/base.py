@@ -31,7 +31,9 @@ class ForgettingMethod:
             ``features`` of the streams, which are left out otherwise.
         needs_outputs (bool): The same of ``student``.
         needs_teacher (tuple[str]): Streams of which :meth:`losses` looks at
-            ``teacher``, what the original model says.
+            ``teacher``, what a frozen model says.
+        teacher_from (str): Weights of the teacher: ``'base'``, those that the
+            run started from, or ``'request'``, those that the request finds.
         needs_losses (bool): The same of the loss terms of the streams and of
             ``labels``. Without them a detector matches nothing.
         needs_layers (bool): The same of ``layers`` of both, embeddings behind
@@ -70,6 +72,7 @@ class ForgettingMethod:
     needs_features = False
     needs_outputs = False
     needs_teacher = ()
+    teacher_from = 'base'
     needs_losses = True
     needs_layers = False
     needs_painting = False

@@ -37,8 +37,9 @@ class CounterfactualFeatures(GroupSparsity):
     the covariance of its retained features around the original means:
     whatever direction tells the classes apart now counts most. Nothing is
     raised without a bound. With the group penalty of :class:`GroupSparsity`
-    on top. Of later requests the teacher is the original model too. Stores
-    nothing between requests.
+    on top. Of a later request the teacher is the model that it finds: the
+    original one, as a target for what stays, would bring back inside what is
+    forgotten, of which no image is left. Stores nothing between requests.
 
     Args:
         means (float): :math:`w_m`. Defaults to 10.
@@ -58,6 +59,7 @@ class CounterfactualFeatures(GroupSparsity):
 
     needs_outputs = True
     needs_teacher = ('forget', 'retain')
+    teacher_from = 'request'
 
     def __init__(self,
                  means=10.,

@@ -62,6 +62,27 @@ def test_every_request_paints_the_classes_so_far(tmp_path):
         assert hits
 
 
+@pytest.mark.parametrize('number', [0, 1])
+@pytest.mark.parametrize('name, of_request', [
+    ('ddetr_shapes_counterfactual', False),
+    ('vit_shapes_counterfactual', True),
+])
+def test_whose_weights_the_teacher_has(name, of_request, number):
+    cfg = read_config(str(CONFIGS / f'{name}.py'))
+    settings = ForgetSettings.from_config(cfg)
+    settings.base_fingerprint = 'of the base'
+    request = settings.requests[number]
+    run = training_config(cfg, settings, request,
+                          Path('none') / request.name, 'found.pth',
+                          'of the found')
+    (hook, ) = [h for h in run.custom_hooks if 'TeacherHook' in h.type]
+    assert hook.base == ('found.pth' if of_request else cfg.load_from)
+    assert hook.base_fingerprint == ('of the found'
+                                     if of_request else 'of the base')
+    # What starts from the teacher's weights is compared with it.
+    assert hook.first == (of_request or number == 0)
+
+
 def test_other_methods_paint_nothing():
     cfg = read_config(str(CONFIGS / 'ddetr_shapes_forget.py'))
     _, run = run_config(cfg, 0)

@@ -11,13 +11,13 @@ from .method_hook import unwrap
 
 @HOOKS.register_module()
 class TeacherHook(Hook):
-    """Gives the teacher the original weights, and checks what it says.
+    """Gives the teacher its weights, and checks what it says.
 
     Args:
-        base (str): The checkpoint that the run started from.
+        base (str): The checkpoint that the run, or the request, started from.
         base_fingerprint (str): Its fingerprint.
-        first (bool): Whether this is the first request, which starts from
-            these very weights: the model must say what its teacher says.
+        first (bool): Whether this request starts from these very weights: the
+            model must say what its teacher says.
     """
 
     priority = 'VERY_LOW'
@@ -30,7 +30,7 @@ class TeacherHook(Hook):
         """Load the weights.
 
         Raises:
-            ForgetError: If they are not those that the run started from.
+            ForgetError: If they are not those that were started from.
         """
         state, _ = load_plain_state(self.base)
         unwrap(runner.model).clear_teacher_cache()
