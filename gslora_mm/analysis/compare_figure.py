@@ -37,7 +37,7 @@ def draw_comparison(name, table, path):
         if column in _SHARES:
             panel.set_xlim(0, 1.05)
     grid[0].set_yticks(range(len(methods)), methods)
-    grid[0].invert_yaxis()
+    grid[0].set_ylim(len(methods) - .5, -.5)
     if len(settings) > 1:
         figure.legend(
             *grid[0].get_legend_handles_labels(),
@@ -69,6 +69,23 @@ def _bars(panel, rows, methods, column, place, count, label):
                xerr=[_number(v) for v in spread],
                error_kw=dict(capsize=2, linewidth=.8),
                label=label)
+    if column in _SHARES:
+        for i, (value, error) in enumerate(zip(values, spread)):
+            _write(panel, i + shift, value, _number(error))
+
+
+def _write(panel, height, value, error):
+    """The number beside a short bar, in a long one: most are near 0 or 1."""
+    if value is None or value != value:
+        return
+    inside = value > .5
+    panel.text(
+        .02 if inside else value + error + .02,
+        height,
+        f'{value:.3f}',
+        color='white' if inside else 'black',
+        va='center',
+        fontsize=6)
 
 
 def _number(value):
