@@ -47,7 +47,7 @@ class CounterfactualFeatures(GroupSparsity):
         keep (float): :math:`w_k`; d is the squared error as a share of the
             original features' mean square, and :math:`\frac1D` of it in the
             metric. Defaults to 1.
-        scores (float): Weight of both divergences. Defaults to 1.
+        scores (float): Weight of both divergences. Defaults to 3.
         retain (float): :math:`\lambda_r`. Defaults to 3.
         blocks (int): How many blocks, counted from the last. Defaults to 1.
         alpha, sparsity_start, sparsity_end, mode: See
@@ -65,7 +65,7 @@ class CounterfactualFeatures(GroupSparsity):
                  means=10.,
                  spread=1.,
                  keep=1.,
-                 scores=1.,
+                 scores=3.,
                  retain=3.,
                  blocks=1,
                  alpha=0.,

@@ -142,7 +142,7 @@ def test_means_are_those_of_many_batches():
 def test_without_a_stream():
     forget, retain = stream(FORGET, 1), stream(RETAIN, 5)
     # Nothing is known of any class that stays.
-    found = method_of().losses(forget, None, NoGroups())
+    found = method_of(scores=1.).losses(forget, None, NoGroups())
     assert found['forget/means'] == found['forget/spread'] == 0
     torch.testing.assert_close(total(found), masked(forget))
     found = method_of().losses(None, retain, NoGroups())
