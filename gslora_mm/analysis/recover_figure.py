@@ -68,10 +68,15 @@ def _curves(panel, rows, colours):
             color=colours[title],
             alpha=.15,
             linewidth=0)
-    least = min((s for s in rows['step'] if s > 0), default=1)
-    panel.set_xscale('symlog', linthresh=least)
+    steps = sorted(set(rows['step']))
+    least = min(filter(None, steps), default=1)
+    panel.set_xscale('symlog', linthresh=least, linscale=.5)
+    # Labels of a logarithmic axis would be formulas.
+    panel.set_xticks(steps, [f'{step:g}' for step in steps], fontsize=8)
+    panel.set_xticks([], minor=True)
     panel.set(xlabel='steps', ylabel=rows['score'].iloc[0], ylim=(-.03, 1.05))
     panel.grid(color='0.9')
+    panel.set_axisbelow(True)
 
 
 def _bars(panel, rows, colours):

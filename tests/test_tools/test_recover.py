@@ -1,6 +1,7 @@
 """Recoveries: which models are measured, what is kept, what comes out."""
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -179,6 +180,23 @@ def test_table_against_plain_python(tmp_path, compared, measured, config):
     assert row['back_mean'] == 10 and row['n'] == 2
     for name in ('recover.png', 'recover.pdf'):
         assert (compared / 'recover' / name).stat().st_size > 5000
+
+
+def test_steps_of_curves_are_written_out(tmp_path, compared, measured, config,
+                                         monkeypatch):
+    from matplotlib.figure import Figure
+    drawn, save = {}, Figure.savefig
+
+    def keep(self, path, **options):
+        save(self, path, **options)
+        drawn[Path(path).name] = self
+
+    monkeypatch.setattr(Figure, 'savefig', keep)
+    run(config, compared, tmp_path)
+    panel = drawn['recover.png'].axes[0]
+    ticks = [tick.get_text() for tick in panel.get_xticklabels()]
+    assert ticks == [str(step) for step in STEPS]
+    assert not panel.get_xticks(minor=True).size
 
 
 def test_proof_against_plain_python(tmp_path, compared, measured):
