@@ -15,8 +15,8 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=.05, by_epoch=False, begin=0, end=20),
     dict(
         type='CosineAnnealingLR',
-        begin=25,
-        T_max=25,
+        begin=1,
+        T_max=49,
         by_epoch=True,
         convert_to_iter_based=True)
 ]

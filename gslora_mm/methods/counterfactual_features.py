@@ -42,14 +42,14 @@ class CounterfactualFeatures(GroupSparsity):
     forgotten, of which no image is left. Stores nothing between requests.
 
     Args:
-        means (float): :math:`w_m`. Defaults to 10.
+        means (float): :math:`w_m`. Defaults to 20.
         spread (float): :math:`w_s`. Defaults to 1.
         keep (float): :math:`w_k`; d is the squared error as a share of the
             original features' mean square, and :math:`\frac1D` of it in the
             metric. Defaults to 1.
         scores (float): Weight of both divergences. Defaults to 3.
-        retain (float): :math:`\lambda_r`. Defaults to 3.
-        blocks (int): How many blocks, counted from the last. Defaults to 1.
+        retain (float): :math:`\lambda_r`. Defaults to 5.
+        blocks (int): How many blocks, counted from the last. Defaults to 3.
         alpha, sparsity_start, sparsity_end, mode: See
             :class:`GroupSparsity`. Default to 0, 0, None, ``'proximal'``.
 
@@ -62,12 +62,12 @@ class CounterfactualFeatures(GroupSparsity):
     teacher_from = 'request'
 
     def __init__(self,
-                 means=10.,
+                 means=20.,
                  spread=1.,
                  keep=1.,
                  scores=3.,
-                 retain=3.,
-                 blocks=1,
+                 retain=5.,
+                 blocks=3,
                  alpha=0.,
                  sparsity_start=0,
                  sparsity_end=None,

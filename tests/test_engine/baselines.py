@@ -20,7 +20,7 @@ METHODS = dict(
     lirf=dict(type='LIRF'),
     head_distillation=dict(type='HeadDistillation'),
     delete=dict(type='DELETE'),
-    counterfactual=dict(type='CounterfactualFeatures'),
+    counterfactual=dict(type='CounterfactualFeatures', blocks=1),
     salun=dict(type='SalUn'),
     row_reset=dict(type='RowReset'),
     output_filter=dict(type='OutputFilter'))

@@ -14,8 +14,8 @@ _options = {
             end=20),
         dict(
             type='CosineAnnealingLR',
-            T_max=25,
-            begin=25,
+            T_max=49,
+            begin=1,
             end=50,
             by_epoch=True,
             convert_to_iter_based=True)
