@@ -39,6 +39,8 @@ for _model, (_names, _settings) in _FORGET.items():
         for method in ('', '_pp')
     })
 FOLDERS['gslora/vit_shapes_long'] = FOLDERS['gslora/vit_shapes_long_pp'] = None
+FOLDERS['gslora/vit_shapes_counterfactual'] = None
+FOLDERS['gslora/vit_faces_counterfactual'] = PEOPLE
 FORGET = [name for name in FOLDERS if name.startswith('gslora/')]
 
 
