@@ -5,8 +5,8 @@ _base_ = '../_base_/comparison.py'
 base = '../gslora/ddetr_shapes_forget.py'
 comparison = dict(
     name='Methods (Deformable DETR, shapes)',
-    # Two of the four requests of the demo: on two cores each adds 40 minutes
-    # to all methods together. `continual={}` goes on with the others.
+    # Two of the four requests of the demo, for the time that all methods take
+    # together; `continual={}` goes on with the others.
     settings=dict(
         single={'forget.requests': [['star', 'ring', 'heart']]},
         continual={

@@ -7,12 +7,6 @@ forget = dict(
     method=dict(
         _delete_=True,
         type='CounterfactualTeacher',
-        memory=.5,
-        scores=2.,
-        # Features that move take the boxes of what stays with them: without
-        # a large weight they are found as before and framed less exactly.
-        boxes=30.,
-        mask=True,
         teacher_cache=3000.,
         half_cache=True),
     painting=dict(fill='telea', margin=2.),

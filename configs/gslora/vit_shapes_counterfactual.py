@@ -4,8 +4,7 @@ _base_ = './vit_shapes_forget.py'
 forget = dict(
     lora=dict(rank=16, alpha=16, position='both'),
     model=dict(_delete_=True),
-    method=dict(_delete_=True, type='CounterfactualFeatures'),
-    data=dict(epoch_batches=24))
+    method=dict(_delete_=True, type='CounterfactualFeatures'))
 train_cfg = dict(max_epochs=50)
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [

@@ -2,6 +2,7 @@
 import torch
 from torch import nn
 
+from ..lora.blocks import find_blocks
 from ..registry import METHODS
 from ..utils import ForgetError
 from .base import check_numbers
@@ -10,7 +11,6 @@ from .distances import masked_distillation
 from .group_sparsity import GroupSparsity
 from .matching import relative_error
 
-EMBEDDINGS = 'embeddings'
 _MOMENTUM, _RIDGE = .9, 1e-3
 
 
@@ -39,7 +39,8 @@ class CounterfactualFeatures(GroupSparsity):
     raised without a bound. With the group penalty of :class:`GroupSparsity`
     on top. Of a later request the teacher is the model that it finds: the
     original one, as a target for what stays, would bring back inside what is
-    forgotten, of which no image is left. Stores nothing between requests.
+    forgotten, of which no image is left. Stores nothing between requests. Of
+    several processes each has the means of its own images.
 
     Args:
         means (float): :math:`w_m`. Defaults to 20.
@@ -88,12 +89,17 @@ class CounterfactualFeatures(GroupSparsity):
         """See :meth:`ForgettingMethod.extra_modules`.
 
         Raises:
-            ForgetError: If the model is no classifier.
+            ForgetError: If the model is no classifier, or has fewer blocks.
         """
         if not hasattr(model, 'head'):
             raise ForgetError(
                 f'{type(self).__name__} is for classifiers; a detector '
                 'forgets by CounterfactualTeacher')
+        found = len(find_blocks(model))
+        if found < self.needs_blocks:
+            raise ForgetError(
+                f'forget.method.blocks is {self.needs_blocks}, and the model '
+                f'has {found} Transformer blocks; lower it')
         return {
             name:
             nn.ModuleList(

@@ -40,10 +40,12 @@ class CounterfactualTeacher(GroupSparsity):
     up. Stores nothing between requests; the teacher is the base checkpoint.
 
     Args:
-        memory (float): Weight of the term. Defaults to 1.
+        memory (float): Weight of the term. Defaults to 0.5.
         embeddings (float): See ``memory``. Defaults to 1.
-        scores (float): See ``memory``. Defaults to 1.
-        boxes (float): See ``memory``. Defaults to 1.
+        scores (float): See ``memory``. Defaults to 2.
+        boxes (float): See ``memory``. Features that move take the boxes of
+            what stays with them: without a large weight these are found as
+            before and framed less exactly. Defaults to 30.
         push (float): See ``memory``. Defaults to 0.
         forget (float): :math:`\lambda_f`. Defaults to 1.
         retain (float): :math:`\lambda_r`. With 0, the retain stream is not
@@ -54,7 +56,7 @@ class CounterfactualTeacher(GroupSparsity):
         layers (str): ``'all'`` or ``'last'``, of the embeddings. Defaults to
             ``'all'``.
         mask (bool): Whether the teacher's scores of forgotten classes are 0,
-            and not what it says of the painted image. Defaults to False.
+            and not what it says of the painted image. Defaults to True.
         beta (float): :math:`\beta`, of the published forget loss, whose
             bound raises the classification loss. Defaults to 0.
         bound (float, optional): Its BND. Defaults to what suits the head.
@@ -74,16 +76,16 @@ class CounterfactualTeacher(GroupSparsity):
     needs_teacher = ('forget', 'retain')
 
     def __init__(self,
-                 memory=1.,
+                 memory=.5,
                  embeddings=1.,
-                 scores=1.,
-                 boxes=1.,
+                 scores=2.,
+                 boxes=30.,
                  push=0.,
                  forget=1.,
                  retain=1.,
                  inside=9.,
                  layers='all',
-                 mask=False,
+                 mask=True,
                  beta=0.,
                  bound=None,
                  teacher_cache=1024.,

@@ -58,10 +58,9 @@ def watch_blocks(model, last=None):
         ForgetError: If it has no such block.
     """
     places = list(block_places(model).items())[-(last or 0):]
-    if len(places) < (last or 1):
-        raise ForgetError(
-            f'{type(model).__name__} has {len(places)} Transformer blocks, '
-            f'{last or 1} are to be looked at')
+    if not places:
+        raise ForgetError(f'{type(model).__name__} has no Transformer block '
+                          'to look at; remove recovery.probes')
     extra, seen = getattr(model.backbone, 'num_extra_tokens', 0), {}
 
     def keep(name):

@@ -34,6 +34,11 @@ def said(labels, seed):
         })
 
 
+def two_blocks():
+    return nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), 2)
+
+
 def stream(labels, seed):
     found = StreamLoss([])
     found.student, found.teacher = said(labels, seed), said(labels, seed + 1)
@@ -48,6 +53,7 @@ def method_of(**options):
     method = CounterfactualFeatures(**{**dict(blocks=2), **options})
     model = nn.Module()
     model.head, model.forgotten = nn.Identity(), GONE
+    model.layers = two_blocks()
     model.of_method = nn.ModuleDict(method.extra_modules(model))
     method.begin(model, {})
     return method
@@ -172,6 +178,14 @@ def test_statistics_are_of_the_checkpoint():
 def test_bad_options(options, message):
     with pytest.raises(ForgetError, match=message):
         CounterfactualFeatures(**options)
+
+
+def test_shallow_models_are_refused():
+    model = nn.Module()
+    model.head, model.layers = nn.Identity(), two_blocks()
+    CounterfactualFeatures(blocks=2).extra_modules(model)
+    with pytest.raises(ForgetError, match='blocks is 3, .* has 2'):
+        CounterfactualFeatures(blocks=3).extra_modules(model)
 
 
 def test_detectors_are_refused():

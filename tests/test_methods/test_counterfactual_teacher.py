@@ -40,7 +40,7 @@ def stream(seed, same=False):
 
 
 def method_of(**options):
-    method = CounterfactualTeacher(**options)
+    method = CounterfactualTeacher(**{**dict(mask=False), **options})
     method.forgotten = [1, 3]
     return method
 
@@ -106,6 +106,15 @@ def test_options_of_terms():
     torch.testing.assert_close(
         found['memory'],
         relative_error(forget.student.middle, forget.teacher.middle))
+
+
+def test_masks_by_default():
+    forget = stream(1)
+    method = CounterfactualTeacher()
+    method.forgotten = [1, 3]
+    found = method.distances(forget)
+    torch.testing.assert_close(found['scores'],
+                               expected_terms(forget, mask=[1, 3])['scores'])
 
 
 def test_nothing_to_learn_where_both_say_the_same():

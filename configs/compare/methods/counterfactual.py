@@ -1,7 +1,7 @@
 # What the original model would make of an image without what is forgotten:
 # painted out of it (detectors), or taken for something else (classifiers).
 # With its defaults: H, by which the others are tuned, does not ask what comes
-# back, so that a search would choose the weakest setting.
+# back.
 title = 'Counterfactual'
 _options = {
     'forget.lora':
@@ -24,12 +24,7 @@ _options = {
 per_task = dict(
     detection=dict(
         method=dict(
-            type='CounterfactualTeacher',
-            memory=.5,
-            scores=2.,
-            boxes=30.,
-            mask=True,
-            teacher_cache=3000.,
+            type='CounterfactualTeacher', teacher_cache=3000.,
             half_cache=True),
         options={
             **_options, 'optim_wrapper.optimizer.lr': 1e-3

@@ -55,14 +55,13 @@ class Recovery:
         given = self.settings.methods if methods is None else methods
         self.methods = named_choice(f'recovery.methods of {config}', given,
                                     compared.titles)
-        self.targets, self.jobs, self._trained = [], [], {}
+        self.targets, self.jobs = [], []
         for name in self.names:
             cfg, request = setting_config(compared, name,
                                           self.settings.options)
             jobs = reference_jobs(self.settings, name, request,
                                   self.comparison.work_dir / _REFERENCES)
             self.jobs += jobs.values()
-            self._trained.update({job.result: job for job in jobs.values()})
             self.targets += [(target, cfg, request) for target in find_targets(
                 self.comparison, self.settings, name, self.methods, cfg, jobs)]
 
@@ -123,9 +122,9 @@ class Recovery:
 
     def _model_jobs(self):
         """Every model that is there, or will be, as a job."""
-        found = []
+        found, trained = [], {job.result: job for job in self.jobs}
         for target, cfg, request in self.targets:
-            needs = self._trained.get(target.checkpoint)
+            needs = trained.get(target.checkpoint)
             if not needs and not target.checkpoint.is_file():
                 continue
             results = [
