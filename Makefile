@@ -14,10 +14,19 @@ DEMO := work_dirs/demo
 DEMO_VIT := work_dirs/demo_vit
 CODE := gslora_mm tools tests configs benchmarks setup.py
 
+# GS-LoRA and the counterfactual teacher, and what comes back.
+define forget_and_recover
+$(PY) tools/compare.py configs/compare/demo_$(1).py \
+		--work-dir $(DEMO)_recovery_$(1)
+	$(PY) tools/recover.py configs/compare/recover_demo_$(1).py \
+		--work-dir $(DEMO)_recovery_$(1)
+endef
+
 help:
 	@echo 'make demo       forget classes from a small detector and from a small'
 	@echo '                classifier: training, evaluation, tables and figures'
-	@echo '                in $(DEMO) and $(DEMO_VIT)'
+	@echo '                in $(DEMO)*; then what comes back of the classes'
+	@echo '                when the last layer is trained anew'
 	@echo 'make test       the tests'
 	@echo 'make test-all   the tests, the slow ones too'
 	@echo 'make bench      the benchmarks'
@@ -42,10 +51,12 @@ demo: env
 	$(PY) tools/train.py configs/gslora/vit_shapes_forget.py \
 		--work-dir $(DEMO_VIT) --resume
 	$(PY) tools/analyze_groups.py $(DEMO_VIT)
-	@echo
-	@grep -v '^```' $(DEMO)/summary.md
-	@echo
-	@grep -v '^```' $(DEMO_VIT)/summary.md
+	$(call forget_and_recover,ddetr)
+	$(call forget_and_recover,vit)
+	@for table in $(DEMO)/summary.md $(DEMO_VIT)/summary.md \
+		$(DEMO)_recovery_ddetr/recover/proof.md \
+		$(DEMO)_recovery_vit/recover/proof.md; do \
+		echo && grep -v '^```' $$table; done
 
 # A process for each core, with one thread; a file stays in one process. An
 # environment without pytest-xdist runs them one after another.

@@ -9,6 +9,7 @@ import tiny_classifier
 import tiny_run
 import torch
 from mmengine.config import Config
+from mmengine.registry import PARAM_SCHEDULERS
 
 from gslora_mm.datasets import HeldOutFolder
 from gslora_mm.engine import ForgetSettings
@@ -21,8 +22,11 @@ from gslora_mm.registry import METHODS
 
 REPO = Path(__file__).resolve().parents[2]
 FOLDER = REPO / 'configs/compare'
-SHIPPED = sorted(p for p in FOLDER.glob('*.py') if 'recover' not in p.stem)
-RECOVERIES = sorted(FOLDER.glob('recover_*.py'))
+SHIPPED = sorted(
+    p for p in FOLDER.glob('*.py')
+    if 'recover' not in p.stem and not p.stem.startswith('demo_'))
+RECOVERIES = sorted(
+    set(FOLDER.glob('recover_*.py')) - set(FOLDER.glob('recover_demo_*.py')))
 FILES = sorted((FOLDER / 'methods').glob('*.py'))
 # Trivial baselines, which nobody tunes.
 UNTUNED = {'output_filter', 'row_reset', 'counterfactual'}
@@ -170,6 +174,73 @@ def test_shipped_recovery_names_what_there_is(path, tmp_path, folders):
         assert found.settings.probes
     for job in found.jobs:
         assert job.config.train_dataloader.dataset.classes
+
+
+@pytest.mark.parametrize('task', ['ddetr', 'vit'])
+def test_demo_of_what_comes_back(task, tmp_path):
+    config = FOLDER / f'demo_{task}.py'
+    compared = Comparison(config, tmp_path / 'out')
+    # With the settings of the files, on the same images.
+    ours, other = (run.config for run in compared.runs)
+    recipe = read_config(str(FOLDER / Config.fromfile(config).base))
+    assert ours.forget.method == recipe.forget.method
+    assert ours.forget.requests == recipe.forget.requests[:1]
+    assert ours.forget.data.ratio == other.forget.data.ratio == 1.
+    assert other.forget.method.type.startswith('Counterfactual')
+    found = Recovery(FOLDER / f'recover_demo_{task}.py', tmp_path / 'out')
+    assert [t[0].title for t in found.targets
+            ] == ['Original', 'GS-LoRA', 'Counterfactual']
+    assert not found.jobs and found.settings.variants == dict(full={})
+    # As in the whole recovery.
+    whole = Recovery(FOLDER / f'recover_{task}_shapes.py', tmp_path / 'out')
+    for key in ('steps', 'lr'):
+        assert getattr(found.settings, key) == getattr(whole.settings, key)
+
+
+@pytest.mark.parametrize('task', ['ddetr', 'vit'])
+def test_counterfactual_is_that_of_its_config(task, tmp_path):
+    config = FOLDER / f'{task}_shapes.py'
+    run = next(
+        r for r in Comparison(config, tmp_path).runs
+        if r.cell.values['method'] == 'counterfactual')
+    recipe = read_config(
+        str(REPO / f'configs/gslora/{task}_shapes_counterfactual.py'))
+    defaults = METHODS.get(recipe.forget.method.type)
+    for key in ('lora', 'method'):
+        assert run.config.forget[key] == recipe.forget[key], key
+    given = {k: v for k, v in recipe.forget.method.items() if k != 'type'}
+    assert set(given) <= {'teacher_cache', 'half_cache'} and defaults
+    for key in ('epoch_batches', 'ratio'):
+        assert run.config.forget.data[key] == recipe.forget.data[key], key
+    for key in ('train_cfg', 'optim_wrapper'):
+        assert run.config[key] == recipe[key], key
+    assert _lr_curve(run.config) == _lr_curve(recipe)
+
+
+def _lr_curve(cfg):
+    """The learning rate of every iteration."""
+    batches, epochs = cfg.forget.data.epoch_batches, cfg.train_cfg.max_epochs
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.)
+    schedulers = []
+    for given in cfg.param_scheduler:
+        given = {
+            k: v
+            for k, v in given.items() if k != 'type'
+        } | dict(type=PARAM_SCHEDULERS.get(given['type']))
+        kind = given.pop('type')
+        if given.pop('convert_to_iter_based', False):
+            schedulers.append(
+                kind.build_iter_from_epoch(
+                    optimizer, epoch_length=batches, **given))
+        else:
+            schedulers.append(kind(optimizer, **given))
+    found = []
+    for _ in range(epochs * batches):
+        found.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    return found
 
 
 def _shots(found):

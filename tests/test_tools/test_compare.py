@@ -67,6 +67,17 @@ def test_every_method_is_tuned_then_run(tmp_path, tools, config):
     assert len(started(tmp_path)) == 7 + len(RUNS)
 
 
+def test_without_a_budget_nothing_is_tuned(tmp_path, tools):
+    config = write_comparison(tmp_path / 'methods.py', search=dict(budget=0))
+    text = Comparison(config, tmp_path / 'out').run(tools)
+    # The learning rate of the base config.
+    assert sorted(started(tmp_path)) == sorted(
+        f'{kind} run {count} 0.004 {seed}' for kind in
+        ('FineTune', 'OutputFilter', 'GSLoRA') for count in (1, 2)
+        for seed in (0, 1))  # yapf: disable
+    assert 'nothing to tune' in text
+
+
 def test_of_equal_trials_the_first_is_chosen(tmp_path, tools, config):
     Comparison(config, tmp_path / 'out').run(tools, jobs=2)
     tuned = json.loads((tmp_path / 'out/tuned.json').read_text())['wide']

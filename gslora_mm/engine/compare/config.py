@@ -25,7 +25,8 @@ class ComparisonSettings:
         seeds (list[int]): Seeds of the runs of every cell.
         options (dict): What all runs change in the base config.
         search_options (dict): What the trials of the search change beside.
-        budget (int): Trials of every method.
+        budget (int): Trials of every method; 0: each keeps the values of
+            its file.
         search_seed (int): Of the draw and of the trials.
         base_config (Config): The base, read.
     """
@@ -131,7 +132,7 @@ def _search(content, path):
     where = f'search of {path}'
     refuse_unknown(where, content, _SEARCH_KEYS)
     budget, seed = content.get('budget', 1), content.get('seed', 0)
-    check_number(f'budget of the {where}', budget, int, 1)
+    check_number(f'budget of the {where}', budget, int, 0)
     check_number(f'seed of the {where}', seed, int, 0)
     options = read_options(content.get('options', {}), f'options of {where}')
     return options, budget, seed

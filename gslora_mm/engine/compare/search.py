@@ -30,7 +30,8 @@ class Search:
         work_dir (Path): Folder of the comparison.
 
     Attributes:
-        runs (list[Run]): The trials; none if there is nothing to tune.
+        runs (list[Run]): The trials; none if there is nothing to tune, or
+            no budget.
 
     Raises:
         ForgetError: If settings are bad, or the trials would be measured on
@@ -44,7 +45,7 @@ class Search:
         self.grid = Grid(f'{settings.name}: {method.title}', settings.base,
                          method.search, [settings.search_seed], options)
         self.runs = []
-        if method.search:
+        if method.search and settings.budget:
             cells = self.grid.cells()
             chosen = draw_trials(
                 len(cells), settings.budget, settings.search_seed)
