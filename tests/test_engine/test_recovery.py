@@ -1,4 +1,6 @@
 """Forgotten classes brought back: what changes, and what is measured."""
+from dataclasses import replace
+
 import baselines
 import numpy as np
 import pytest
@@ -157,6 +159,15 @@ def test_curve_is_measured_once(filtered, tmp_path, monkeypatch):
     other = args[:3] + (dict(images=1), )
     with pytest.raises(ForgetError, match='other settings or weights'):
         measure.measure_curve(*other, settings(), folder)
+    # Without the weights the rest decides.
+    gone = target(run)
+    gone = replace(gone, checkpoint=tmp_path / 'gone.pth')
+    args = cfg, last, gone, dict(images=2)
+    assert measure.measure_curve(*args, settings(), folder) == points
+    with pytest.raises(ForgetError, match='other settings or weights'):
+        measure.measure_curve(*args, settings(lr=1.), folder)
+    with pytest.raises(ForgetError, match='gone.pth does not exist'):
+        measure.measure_curve(*args, settings(), tmp_path / 'other')
 
 
 def test_prototypes_bring_hidden_classes_back(tmp_path):

@@ -294,6 +294,22 @@ def test_models_side_by_side(tmp_path, compared, measured, config,
     assert not measured
 
 
+def test_weights_may_go(tmp_path, compared, measured, config):
+    text = run(config, compared, tmp_path)
+    count, started = len(measured), (tmp_path / 'started').read_text()
+    for path in compared.rglob('*.pth'):
+        path.unlink()
+    assert run(config, compared, tmp_path) == text
+    assert len(measured) == count
+    assert (tmp_path / 'started').read_text() == started
+    # What is still to be measured needs them.
+    shutil.rmtree(compared / 'recover/curves/single/reference/seed_1/few')
+    assert run(config, compared, tmp_path) == text
+    assert len(measured) == count + 1
+    assert (tmp_path /
+            'started').read_text().count('\n') == started.count('\n') + 1
+
+
 def test_one_model_alone(tmp_path, compared, measured, config):
     args = 'recover', config, '--work-dir', compared
     assert call(*args, '--only', 'continual/filter/seed_1') is None

@@ -5,7 +5,6 @@ from mmengine.config import Config
 
 from ...evaluation import class_sets_for_requests, measure_of
 from ...evaluation.request_table import set_values, sets_of
-from ...lora import fingerprint
 from ...utils import read_json, write_json
 from ..artefacts import MERGED
 from ..checkpoints import load_plain_state
@@ -15,7 +14,7 @@ from ..request_config import training_config
 from ..runner import RequestRunner
 from ..settings import ForgetSettings
 from ..tasks import task_of
-from .kept import read_kept
+from .kept import read_kept, weights_of
 from .variants import is_prototype, kind_of
 
 CURVE, _POINTS = 'curve.json', 'points.json'
@@ -114,16 +113,16 @@ def measure_curve(cfg, request, target, variant, recovery, folder):
             folder has the curve of something else.
     """
     run = recovery_config(cfg, request, target, variant, recovery)
-    state, _ = load_plain_state(target.checkpoint)
+    state, weights = weights_of(target)
     _, steps, lr = _schedule(variant, recovery)
     about = dict(
         variant=variant,
         steps=steps,
         lr=lr,
         batch_size=run.train_dataloader.batch_size,
-        weights=fingerprint(state))
+        weights=weights)
     path = folder / CURVE
-    known = read_kept(path, about)
+    known = read_kept(path, about, target)
     if known:
         return known['points']
     settings = ForgetSettings.from_config(run)

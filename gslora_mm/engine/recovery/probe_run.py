@@ -8,13 +8,13 @@ from mmengine.registry import MODELS
 from ...lora import fingerprint
 from ...models.cpu_deformable_attention import fast_cpu_attention
 from ...utils import write_json
-from ..checkpoints import load_into, load_plain_state
+from ..checkpoints import load_into
 from ..data_config import plain_dataset
 from ..request_config import context_config, training_config
 from ..request_context import RequestContext
 from ..settings import ForgetSettings
 from ..tasks import task_of
-from .kept import read_kept
+from .kept import read_kept, weights_of
 from .layer_features import layer_features
 from .measure import recovery_config
 from .probes import (area, output_scores, probe_accuracy, sorted_outputs,
@@ -48,11 +48,10 @@ def measure_probes(cfg, request, target, recovery, folder):
         ForgetError: If the model cannot be read or probed, or the folder has
             the answers of something else.
     """
-    state, _ = load_plain_state(target.checkpoint)
-    about = dict(
-        probes=recovery.probes, seed=target.seed, weights=fingerprint(state))
+    state, weights = weights_of(target)
+    about = dict(probes=recovery.probes, seed=target.seed, weights=weights)
     path = folder / PROBES
-    known = read_kept(path, about)
+    known = read_kept(path, about, target)
     if known:
         return known['found']
     known, seen = collect_features(cfg, request, target, recovery, folder,

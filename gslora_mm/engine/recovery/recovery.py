@@ -1,5 +1,6 @@
 """What is left of forgotten classes: bring them back, and look."""
 from functools import partial
+from pathlib import Path
 
 from ...analysis.proof_table import write_proof
 from ...analysis.recover_table import write_recovery
@@ -26,7 +27,8 @@ class Recovery:
     The models are those of a comparison after their last request, further
     checkpoints, the original, and one trained without the classes. Every
     curve is measured once and kept in ``recover/curves`` of the comparison's
-    folder, the answers of a model to probes in ``recover/probes``.
+    folder, the answers of a model to probes in ``recover/probes``; where they
+    are, the weights may go.
 
     Args:
         config (str): The config of the recovery.
@@ -85,9 +87,9 @@ class Recovery:
             if apart:
                 # Or all of them would write generated data at once.
                 self._check_data()
-            todo = [j for j in (*self.jobs, *apart) if not j.is_done()]
-            done = len(self.jobs) + len(apart) - len(todo)
-            failed = JobQueue(todo, tools, jobs, done).run()
+            every = [*self._trainings(), *apart]
+            todo = [job for job in every if not job.is_done()]
+            failed = JobQueue(todo, tools, jobs, len(every) - len(todo)).run()
             if jobs == 1:
                 self._check_data()
                 for target, cfg, request in self._there():
@@ -120,6 +122,22 @@ class Recovery:
         """Targets whose weights are there."""
         return [t for t in self.targets if t[0].checkpoint.is_file()]
 
+    def _trainings(self):
+        """Trainings of references of which something is to be measured."""
+        asked = {
+            target.checkpoint
+            for target, cfg, request in self.targets
+            if not all(map(Path.is_file, self._results(target, cfg, request)))
+        }
+        return [job for job in self.jobs if job.result in asked]
+
+    def _results(self, target, cfg, request):
+        """Files that are there when all is asked of a model."""
+        return [
+            folder / (PROBES if name == RESERVED else CURVE)
+            for name, folder, _ in self._tasks(target, cfg, request)
+        ]
+
     def _model_jobs(self):
         """Every model that is there, or will be, as a job."""
         found, trained = [], {job.result: job for job in self.jobs}
@@ -127,10 +145,6 @@ class Recovery:
             needs = trained.get(target.checkpoint)
             if not needs and not target.checkpoint.is_file():
                 continue
-            results = [
-                folder / (PROBES if name == RESERVED else CURVE)
-                for name, folder, _ in self._tasks(target, cfg, request)
-            ]
             found.append(
                 ModelJob(
                     f'{target.setting}, {target.title}, seed {target.seed}',
@@ -139,7 +153,7 @@ class Recovery:
                         str(self.comparison.work_dir), '--seeds',
                         str(target.seed), '--methods', *self.methods, '--only',
                         str(target.place)
-                    ], results, needs))
+                    ], self._results(target, cfg, request), needs))
         return found
 
     def _check_data(self):
