@@ -34,8 +34,9 @@ class ForgettingMethod:
             ``teacher``, what a frozen model says.
         teacher_from (str): Weights of the teacher: ``'base'``, those that the
             run started from, or ``'request'``, those that the request finds.
-        needs_losses (bool): The same of the loss terms of the streams and of
-            ``labels``. Without them a detector matches nothing.
+        needs_losses (tuple[str]): Streams of which :meth:`losses` looks at
+            the loss terms, and of a detector at ``labels``: of the others it
+            matches nothing.
         needs_layers (bool): The same of ``layers`` of both, embeddings behind
             every layer of a detector's decoder; with ``needs_outputs``.
         needs_painting (bool): Whether the teacher sees training images
@@ -73,7 +74,7 @@ class ForgettingMethod:
     needs_outputs = False
     needs_teacher = ()
     teacher_from = 'base'
-    needs_losses = True
+    needs_losses = _STREAMS
     needs_layers = False
     needs_painting = False
     needs_middle = False

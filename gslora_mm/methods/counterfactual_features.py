@@ -60,6 +60,7 @@ class CounterfactualFeatures(GroupSparsity):
 
     needs_outputs = True
     needs_teacher = ('forget', 'retain')
+    needs_losses = ()
     teacher_from = 'request'
 
     def __init__(self,

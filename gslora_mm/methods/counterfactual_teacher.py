@@ -119,8 +119,8 @@ class CounterfactualTeacher(GroupSparsity):
                               f'{", ".join(TERMS)}, and of forget')
         self.inside, self.mask, self.beta = inside, bool(mask), beta
         self.bound, self._bound_given = bound, bound is not None
-        self.needs_losses, self.needs_layers = bool(beta), layers == 'all'
-        self.needs_middle = bool(memory)
+        self.needs_losses = ('forget', ) if beta else ()
+        self.needs_layers, self.needs_middle = layers == 'all', bool(memory)
         self.teacher_cache, self.half_cache = teacher_cache, bool(half_cache)
         self.forgotten = []
 

@@ -38,6 +38,7 @@ class DER(ForgettingMethod):
     def __init__(self, match=0.01, retain=0.):
         check_numbers(type(self).__name__, dict(match=match, retain=retain))
         self.match, self.retain = match, retain
+        self.needs_losses = ('forget', 'retain') if retain else ('forget', )
 
     def losses(self, forget, retain, groups):
         """See :meth:`ForgettingMethod.losses`."""
@@ -50,5 +51,5 @@ class DER(ForgettingMethod):
             terms['loss_match'] = self.match * distance
             if self.retain:
                 terms['loss_retain'] = self.retain * retain.total()
-            terms.update(retain.logged('retain'))
+                terms.update(retain.logged('retain'))
         return terms

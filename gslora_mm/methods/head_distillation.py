@@ -31,6 +31,7 @@ class HeadDistillation(ForgettingMethod):
 
     needs_outputs = True
     needs_teacher = ('forget', 'retain')
+    needs_losses = ()
 
     def __init__(self, retain=1.):
         check_numbers(type(self).__name__, dict(retain=retain))
@@ -51,10 +52,8 @@ class HeadDistillation(ForgettingMethod):
             terms['loss_masked'] = masked_distillation(forget.student,
                                                        forget.teacher,
                                                        self.forgotten)
-            terms.update(forget.logged('forget'))
         if retain is not None:
             terms['loss_distill'] = self.retain * self.keep(retain)
-            terms.update(retain.logged('retain'))
         return terms
 
     def keep(self, retain):

@@ -59,6 +59,7 @@ class SCRUB(ForgettingMethod):
 
     needs_outputs = True
     needs_teacher = ('forget', 'retain')
+    needs_losses = ('retain', )
     lower = 'the learning rate or forget.method.max_epochs'
 
     def __init__(self,
@@ -126,7 +127,6 @@ class SCRUB(ForgettingMethod):
         if forget is not None:
             terms['loss_away'] = -distillation(forget.student, forget.teacher,
                                                self.temperature)
-            terms.update(forget.logged('forget'))
         if retain is not None:
             terms['loss_retain'] = self.retain * retain.total()
             terms['loss_distill'] = self.distill * distillation(

@@ -69,6 +69,17 @@ class ClassifierForgettingMixin(ForgettingMixin):
         if not index:
             return None
         chosen = [samples[i] for i in index]
+        terms = StreamLoss([])
+        if stream in self.method.needs_losses:
+            terms = self._loss_terms(predictions, chosen, stream)
+        if self.method.needs_features:
+            terms.features = self._features(predictions, chosen)
+        if self.method.needs_outputs:
+            terms.student = self._outputs(predictions, chosen)
+        return terms
+
+    def _loss_terms(self, predictions, chosen, stream):
+        """What the head's loss makes of the images of a stream."""
         forgets = stream == 'forget'
         per_sample = self.per_sample and forgets
         rule = self._forget_logits if forgets else self._retain_logits
@@ -79,13 +90,8 @@ class ClassifierForgettingMixin(ForgettingMixin):
         losses = [v for k, v in losses.items() if 'loss' in k]
         if per_sample:
             # Binary cross-entropy has one value for each class.
-            losses = [v.reshape(len(index), -1).sum(1) for v in losses]
-        terms = StreamLoss(losses)
-        if self.method.needs_features:
-            terms.features = self._features(predictions, chosen)
-        if self.method.needs_outputs:
-            terms.student = self._outputs(predictions, chosen)
-        return terms
+            losses = [v.reshape(len(chosen), -1).sum(1) for v in losses]
+        return StreamLoss(losses)
 
     def _features(self, predictions, samples):
         """See :meth:`ForgettingMixin._features`."""

@@ -97,15 +97,14 @@ class DetrForgettingMixin(ForgettingMixin):
         with torch.autocast(
                 predictions['scores'].device.type,
                 enabled=False), matched_once(self.bbox_head):
-            terms = StreamLoss([])
-            if self.method.needs_losses:
+            terms, needed = StreamLoss([]), stream in self.method.needs_losses
+            if needed:
                 terms = supervise(predictions, gt, metas, stream)
             shared = self.method.averages_ranks
             if (index or shared) and self.method.needs_features:
                 terms.features = self._features(predictions, chosen)
             if index and self.method.needs_outputs:
-                terms.student = self._outputs(predictions, chosen,
-                                              self.method.needs_losses)
+                terms.student = self._outputs(predictions, chosen, needed)
         if not index:
             return terms.emptied() if shared else None
         return terms

@@ -140,7 +140,8 @@ def test_teachers_get_no_gradient():
 def test_published_forget_loss_beside():
     forget = stream(1)
     method = method_of(beta=.2, bound=10.)
-    assert method.needs_losses and not method_of().needs_losses
+    assert method.needs_losses == ('forget', )
+    assert not method_of().needs_losses
     found = method.losses(forget, None, NoGroups())
     assert found['loss_forget'].item() == pytest.approx(.2 * (7. + .5))
     assert found['forget/cls'].item() == 3.

@@ -190,6 +190,8 @@ def test_weights_drawn_anew(variant):
 
 def test_norms_train_as_far_as_those_of_the_plain_model():
     model, own = build('ddetr', 'Retrain'), plain('ddetr').train()
+    # mmdet leaves some weights as the memory was.
+    model.load_state_dict(own.state_dict())
     found, expected = ({
         n: m.training
         for n, m in x.named_modules() if 'BatchNorm' in type(m).__name__
