@@ -1,4 +1,5 @@
 """The comparisons of this repository: every method's config builds."""
+import inspect
 import math
 import re
 import shutil
@@ -22,11 +23,13 @@ from gslora_mm.registry import METHODS
 
 REPO = Path(__file__).resolve().parents[2]
 FOLDER = REPO / 'configs/compare'
-SHIPPED = sorted(
-    p for p in FOLDER.glob('*.py')
-    if 'recover' not in p.stem and not p.stem.startswith('demo_'))
+COMPARISONS = sorted(p for p in FOLDER.glob('*.py') if 'recover' not in p.stem)
+# Of a method or two.
+SMALL = [p for p in COMPARISONS if p.stem.split('_')[0] in ('demo', 'flat')]
+SHIPPED = [p for p in COMPARISONS if p not in SMALL]
 RECOVERIES = sorted(
-    set(FOLDER.glob('recover_*.py')) - set(FOLDER.glob('recover_demo_*.py')))
+    p for p in FOLDER.glob('recover_*.py')
+    if p.stem.split('_')[1] not in ('demo', 'flat'))
 FILES = sorted((FOLDER / 'methods').glob('*.py'))
 # Trivial baselines, which nobody tunes.
 UNTUNED = {'output_filter', 'row_reset', 'counterfactual'}
@@ -61,7 +64,7 @@ def test_four_data_sets():
 
 def test_listed_methods_have_files_and_types_are_known():
     names = set()
-    for config in SHIPPED:
+    for config in COMPARISONS:
         listed = names_in(config)
         assert len(set(listed)) == len(listed)
         names.update(listed)
@@ -195,6 +198,33 @@ def test_demo_of_what_comes_back(task, tmp_path):
     whole = Recovery(FOLDER / f'recover_{task}_shapes.py', tmp_path / 'out')
     for key in ('steps', 'lr'):
         assert getattr(found.settings, key) == getattr(whole.settings, key)
+
+
+@pytest.mark.parametrize('task', ['ddetr', 'vit'])
+def test_each_weight_is_halved_and_doubled(task, tmp_path):
+    config = FOLDER / f'flat_{task}_shapes.py'
+    runs = Comparison(config, tmp_path / 'out').runs
+    recipe = read_config(
+        str(REPO / f'configs/gslora/{task}_shapes_counterfactual.py'))
+    kind = METHODS.get(recipe.forget.method.type)
+    defaults = inspect.signature(kind).parameters
+    changes = {}
+    for run in runs:
+        found = dict(run.config.forget.method)
+        own = {k: v for k, v in found.items()
+               if k not in recipe.forget.method}  # yapf: disable
+        assert {**recipe.forget.method, **own} == found
+        assert run.config.train_cfg == recipe.train_cfg
+        changes[run.cell.values['setting']] = own
+    assert changes.pop('defaults') == {}
+    halves = {}
+    for own in changes.values():
+        ((name, value), ) = own.items()
+        halves.setdefault(name, set()).add(value / defaults[name].default)
+    assert len(halves) == 5 and all(v == {.5, 2.} for v in halves.values())
+    found = Recovery(FOLDER / f'recover_flat_{task}_shapes.py',
+                     tmp_path / 'out')
+    assert len(found.targets) == 2 * len(runs) == 2 * 11 * 3
 
 
 @pytest.mark.parametrize('task', ['ddetr', 'vit'])

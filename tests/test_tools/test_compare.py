@@ -282,6 +282,8 @@ def test_search_may_not_look_at_the_evaluation_set(tmp_path):
     ("title = 'x'\nmethod = dict(type='EWV')", 'forget.method cannot be'),
     ("title = 'x'\noptions = {'optim_wraper.x': 1}", 'did you mean'),
     ("title = 'x'\noptions = {'forget.requests': []}", 'only one can'),
+    ("title = 'x'\noptions = {'forget': {}}",
+     r'settings \(forget.requests\); only one can'),
     ("title = 'x'\nper_task = dict(classification=dict(title='y'))",
      'title is unknown'),
     ("title = 'x'\nsearch = dict(lr=dict(files={'a': ''}))", 'only options'),

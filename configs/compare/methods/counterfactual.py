@@ -3,13 +3,12 @@
 # With its defaults and the recipes of ../../gslora/*_counterfactual.py: H, by
 # which the others are tuned, does not ask what comes back.
 title = 'Counterfactual'
-_lora = dict(rank=16, alpha=16, position='both')
 
 
 def _recipe(epochs, batches, lr, warm_up, falls):
     return {
         'forget.lora':
-        _lora,
+        dict(rank=16, alpha=16, position='both'),
         'forget.data.epoch_batches':
         batches,
         'train_cfg.max_epochs':
@@ -43,4 +42,4 @@ per_task = dict(
     classification=dict(
         method=dict(type='CounterfactualFeatures'),
         options=_recipe(50, 24, 2e-3, 20, 1)))
-del _recipe, _lora
+del _recipe

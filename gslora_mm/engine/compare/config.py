@@ -1,5 +1,6 @@
 """The config of a comparison, read and checked."""
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ...utils import ForgetError
@@ -145,10 +146,19 @@ def _refuse_clashes(found, given):
         tuned = {k for a in method.search for v in a.values.values()
                  for k in v}  # yapf: disable
         for key in sorted({*method.options, *tuned}):
-            if key in keys or key in given:
-                what = '--cfg-options' if key in given else 'settings'
-                raise ForgetError(f'{key} is set by method {method.name} and '
-                                  f'by {what}; only one can')
+            for other, what in ((given, '--cfg-options'), (keys, 'settings')):
+                for same in filter(partial(_overlap, key), sorted(other)):
+                    part = f' ({same})' if same != key else ''
+                    raise ForgetError(
+                        f'{key} is set by method {method.name} and by '
+                        f'{what}{part}; only one can. A comparison of values '
+                        'of one method has it in its base config, and '
+                        'methods/as_configured.py')
     for key in keys & set(given):
         raise ForgetError(f'--cfg-options {key} is what the settings of the '
                           'comparison vary')
+
+
+def _overlap(one, two):
+    """Whether two dotted keys are the same, or one holds the other."""
+    return one == two or one.startswith(f'{two}.') or two.startswith(f'{one}.')

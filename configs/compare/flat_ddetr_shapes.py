@@ -1,0 +1,23 @@
+# How flat the result of the counterfactual teacher is around its defaults:
+# each weight halved and doubled, on the first request of the demo.
+#
+#   python tools/compare.py configs/compare/flat_ddetr_shapes.py
+base = '../gslora/ddetr_shapes_counterfactual.py'
+_defaults = dict(memory=.5, embeddings=1., scores=2., boxes=30., inside=9.)
+comparison = dict(
+    name='Counterfactual teacher, weights halved and doubled '
+    '(Deformable DETR, shapes)',
+    methods=['methods/as_configured.py'],
+    settings={
+        'defaults': {},
+        **{
+            f'{name}-{value * factor:g}': {
+                f'forget.method.{name}': value * factor
+            }
+            for name, value in _defaults.items()
+            for factor in (.5, 2.)
+        }
+    },
+    options={'forget.requests': [['star', 'ring', 'heart']]},
+    seeds=[0, 1, 2])
+del _defaults

@@ -1,0 +1,22 @@
+# How flat the result of the counterfactual features is around their defaults:
+# each weight halved and doubled, on the first request of the demo.
+#
+#   python tools/compare.py configs/compare/flat_vit_shapes.py
+base = '../gslora/vit_shapes_counterfactual.py'
+_defaults = dict(means=20., spread=1., keep=1., scores=3., retain=5.)
+comparison = dict(
+    name='Counterfactual features, weights halved and doubled (ViT, shapes)',
+    methods=['methods/as_configured.py'],
+    settings={
+        'defaults': {},
+        **{
+            f'{name}-{value * factor:g}': {
+                f'forget.method.{name}': value * factor
+            }
+            for name, value in _defaults.items()
+            for factor in (.5, 2.)
+        }
+    },
+    options={'forget.requests': [['star', 'ring', 'heart']]},
+    seeds=[0, 1, 2])
+del _defaults

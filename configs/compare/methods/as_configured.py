@@ -1,0 +1,2 @@
+# The method of the base config, with its recipe and values.
+title = 'As configured'

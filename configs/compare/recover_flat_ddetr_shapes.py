@@ -1,0 +1,9 @@
+# What comes back around the defaults; run ./flat_ddetr_shapes.py first.
+_base_ = './recover_ddetr_shapes.py'
+comparison = './flat_ddetr_shapes.py'
+recovery = dict(
+    name='What comes back around the defaults',
+    methods=['as_configured'],
+    settings=None,
+    reference=None,
+    variants=dict(_delete_=True, full=dict()))
