@@ -9,7 +9,6 @@ forget = dict(
         type='CounterfactualTeacher',
         teacher_cache=3000.,
         half_cache=True),
-    painting=dict(fill='telea', margin=2.),
     data=dict(ratio=1., epoch_batches=30))
 train_cfg = dict(max_epochs=27)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))

@@ -4,10 +4,15 @@ import math
 import numpy as np
 
 from ..utils.errors import ForgetError
-from .painting_fills import fill_blur, fill_mean, fill_paste, fill_telea
+from .painting_fills import (fill_blend, fill_blur, fill_mean, fill_paste,
+                             fill_telea)
 
 _FILLS = dict(
-    telea=fill_telea, blur=fill_blur, mean=fill_mean, paste=fill_paste)
+    telea=fill_telea,
+    blur=fill_blur,
+    mean=fill_mean,
+    paste=fill_paste,
+    blend=fill_blend)
 FILLS = tuple(_FILLS)
 
 
@@ -21,7 +26,10 @@ class Painter:
             around the box; ``'paste'``: a piece of the same size from the
             same image, or from another one, that shows no object where
             there is such a piece, and none that goes in any case; its edges
-            fade in over the margin. Defaults to ``'telea'``.
+            fade in over the margin; ``'blend'``: a piece of the same image,
+            unfolded by mirrors where no free place is as large, brought to
+            the colours around it by a smooth surface (after Farbman et al.,
+            SIGGRAPH 2009). Defaults to ``'blend'``.
         margin (float): Pixels that a box is dilated by on every side. What
             bleeds over the edge of a box would give the object away.
             Defaults to 2.
@@ -36,7 +44,7 @@ class Painter:
         ForgetError: If an argument is out of range.
     """
 
-    def __init__(self, fill='telea', margin=2., margin_ratio=0., radius=None):
+    def __init__(self, fill='blend', margin=2., margin_ratio=0., radius=None):
         if fill not in FILLS:
             raise ForgetError(f'forget.painting.fill is {fill!r}; it must be '
                               f'one of {", ".join(FILLS)}')

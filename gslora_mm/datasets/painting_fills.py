@@ -12,6 +12,12 @@ import numpy as np
 # every other one.
 _TRIES = 30
 _DONORS = 5
+# Sizes of a piece of the same image, as shares of what it is to cover, and
+# pixels that it has at least.
+_SHARES, _LEAST = (1., .75, .5, .35), 8
+# Points of the border, and of the grid that the surface between them is
+# computed on; share of the border that must be free of objects, or they count.
+_POINTS, _GRID, _FREE = 256, 64, .2
 
 
 def fill_telea(image, mask, regions, radius=None, **_):
@@ -70,6 +76,88 @@ def fill_paste(image,
         mixed = share * piece.reshape(old.shape) + (1 - share) * old
         filled[y1:y2, x1:x2] = mixed.round()
     return filled
+
+
+def fill_blend(image,
+               mask,
+               regions,
+               margins=(),
+               rng=None,
+               others=(),
+               donors=None,
+               **_):
+    """A piece of this image, if need be a smaller one unfolded, without seam.
+
+    To the piece a smooth surface is added that makes its border that of the
+    surroundings (instant cloning; Farbman et al., Coordinates for Instant
+    Image Cloning, SIGGRAPH 2009, here weighted by inverse squared distances).
+    """
+    busy = mask.copy()
+    for x1, y1, x2, y2 in others:
+        busy[y1:y2, x1:x2] = 1
+    filled = image.copy()
+    for x1, y1, x2, y2 in regions:
+        size = y2 - y1, x2 - x1
+        piece = _unfolded(image, busy, size, rng)
+        if piece is None:
+            piece = _find_piece(image, mask, busy, size, rng, donors)
+        if piece is None:
+            piece = fill_telea(image, mask, regions)[y1:y2, x1:x2]
+        piece = piece.reshape(*size, -1).astype(float)
+        made = piece + _surface(image, mask, busy, (x1, y1, x2, y2), piece)
+        made = np.clip(made, 0, 255).round()
+        filled[y1:y2, x1:x2] = made.reshape(filled[y1:y2, x1:x2].shape)
+    return filled
+
+
+def _unfolded(image, busy, size, rng):
+    """A free piece of an image, mirrored until it is large enough."""
+    for share in _SHARES:
+        small = [max(_LEAST, math.ceil(share * s)) for s in size]
+        small = [min(a, b) for a, b in zip(small, size)]
+        place = _free_place(busy, small, rng)
+        if place is not None:
+            extra = [(0, s - t) for s, t in zip(size, small)]
+            return np.pad(image[place], extra + [(0, 0)] * (image.ndim - 2),
+                          'symmetric')
+    return None
+
+
+def _surface(image, mask, busy, region, piece):
+    """What has to be added to a piece, (h, w, channels).
+
+    The colours around it are those of pixels without any object, where there
+    are some.
+    """
+    x1, y1, x2, y2 = region
+    height, width = piece.shape[:2]
+    ys, xs = np.mgrid[y1 - 1:y2 + 1, x1 - 1:x2 + 1]
+    ring = np.ones(ys.shape, bool)
+    ring[1:-1, 1:-1] = False
+    ring &= (ys >= 0) & (ys < image.shape[0])
+    ring &= (xs >= 0) & (xs < image.shape[1])
+    ys, xs = ys[ring], xs[ring]
+    known = busy[ys, xs] == 0
+    if known.sum() < _FREE * len(ys):
+        known = mask[ys, xs] == 0
+    if not known.any():
+        return np.zeros_like(piece)
+    step = math.ceil(known.sum() / _POINTS)
+    ys, xs = ys[known][::step], xs[known][::step]
+    # The pixel of the piece beside each one of the ring.
+    own = piece[np.clip(ys - y1, 0, height - 1),
+                np.clip(xs - x1, 0, width - 1)]
+    gaps = image[ys, xs].reshape(len(ys), -1) - own
+    coarse = [min(_GRID, n) for n in (height, width)]
+    rows, columns = ((np.arange(n) + .5) * size / n - .5
+                     for n, size in zip(coarse, (height, width)))
+    distance = (rows[:, None, None] + y1 - ys)**2 + (columns[:, None] + x1 -
+                                                     xs)**2
+    weights = 1 / distance
+    weights /= weights.sum(-1, keepdims=True)
+    found = cv2.resize(
+        weights @ gaps, (width, height), interpolation=cv2.INTER_LINEAR)
+    return found.reshape(piece.shape)
 
 
 def _find_piece(image, mask, busy, size, rng, donors):

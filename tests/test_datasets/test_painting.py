@@ -116,6 +116,80 @@ def test_another_image_where_this_one_is_full():
     assert found[9, 2:5, 0].tolist() == [60, 70, 80]
 
 
+def ramp(shape=(60, 70)):
+    """Colours that change from side to side."""
+    y, x = np.mgrid[:shape[0], :shape[1]]
+    return np.stack([2. * x, 3. * y, 200 - x - y], -1).round().astype(np.uint8)
+
+
+def test_blend_takes_the_colours_around():
+    truth, box = ramp((80, 110)), (20, 15, 50, 40)
+    image = truth.copy()
+    image[15:40, 20:50] = 255
+    gaps, steps = {}, {}
+    for fill in ('blend', 'paste'):
+        found = np.stack([
+            Painter(fill, 1.)(image, [box], seed).astype(int)
+            for seed in range(6)
+        ])
+        gaps[fill] = np.abs(found - truth)[:, 15:40, 20:50].mean()
+        steps[fill] = np.abs(np.diff(found, axis=2)).max()
+    assert gaps['blend'] < 10 and gaps['paste'] > 2 * gaps['blend']
+    # No seam: steps across the border are small, too.
+    assert steps['blend'] <= 16 < steps['paste']
+
+
+@pytest.mark.parametrize('others', [[], [(0, 0, 70, 18)]])
+def test_blend_against_loops(others):
+    """Every pixel: the piece, and the weighted gaps along the border."""
+    image, box = ramp(), (20, 20, 29, 31)
+    image[20:31, 20:29] = 255
+    found = Painter('blend', 0.)(image, [box], 5, others)
+    # What the first draw of the generator gives.
+    rng = np.random.default_rng(5)
+    while True:
+        y, x = (int(rng.integers(n - s + 1)) for n, s in ((60, 11), (70, 9)))
+        places = [box, *others]
+        if all(x + 9 <= a or x >= c or y + 11 <= b or y >= d
+               for a, b, c, d in places):
+            break
+    piece = image[y:y + 11, x:x + 9].astype(float)
+    ring = [(v, u) for v in range(19, 32) for u in range(19, 30)
+            if not (20 <= v < 31 and 20 <= u < 29)]  # yapf: disable
+    gaps = [
+        image[v, u] - piece[min(max(v - 20, 0), 10),
+                            min(max(u - 20, 0), 8)] for v, u in ring
+    ]
+    for v in range(11):
+        for u in range(9):
+            weights = [
+                1 / ((v + 20 - a)**2 + (u + 20 - b)**2) for a, b in ring
+            ]
+            expected = piece[v, u] + np.average(gaps, 0, weights)
+            assert np.abs(found[v + 20, u + 20] - expected).max() <= .5 + 1e-6
+
+
+def test_blend_unfolds_a_smaller_piece():
+    """Where the image has no free place as large, its texture is kept."""
+    image, box = flat(90), (2, 2, 26, 26)
+    noise = np.random.default_rng(0).integers(-20, 20, (12, 12, 1))
+    image[28:, 28:] = 90 + noise
+    image[2:26, 2:26] = 255
+    painter, asked = Painter('blend', 0.), []
+    found = painter(image, [box], 1, [(0, 27, 27, 40), (27, 0, 40, 27)],
+                    lambda share: asked.append(share))
+    assert not asked and found[2:26, 2:26].std() > 5
+    assert found[2:26, 2:26].max() < 130
+
+
+def test_blend_keeps_the_colours_of_objects_out():
+    image, gone, other = flat(50), (10, 10, 20, 20), (20, 5, 30, 25)
+    image[5:25, 20:30] = 250
+    image[10:20, 10:20] = 255
+    found = Painter('blend', 0.)(image, [gone], 1, [other])
+    assert (found[10:20, 10:20] == 50).all()
+
+
 @pytest.mark.parametrize('fill', FILLS)
 def test_a_box_as_large_as_the_image(fill):
     image = scene()

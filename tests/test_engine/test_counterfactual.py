@@ -159,7 +159,7 @@ def test_shipped_configs(path):
     assert run.train_dataloader.dataset.forgotten == [
         'star', 'ring', 'heart', 'square', 'arrow', 'ellipse'
     ]
-    assert settings.painting['fill'] == 'telea'
+    assert settings.painting['fill'] == 'blend'
 
 
 def test_shipped_configs_are_there():

@@ -120,17 +120,41 @@ def _of_objects(model, inputs, samples, seen):
         labels.append(objects.labels[there])
     image, query = (torch.cat(part) for part in zip(*queries))
     rois = torch.cat([image[:, None].to(boxes[0]), torch.cat(boxes)], 1)
-    layers = {}
-    for i in range(len(model.encoder.layers)):
-        name = f'encoder.layers.{i}'
-        layers[name] = pool_memory(seen[name], seen['maps'], rois,
-                                   inputs.shape[-2:])
+    layers = _pooled_layers(model, inputs, seen, rois)
     for i, states in enumerate(seen['decoder']):
         # Denoising queries, of a detector in training, come first.
         states = states[:, -found.logits.shape[1]:]
         layers[f'decoder.layers.{i}'] = states[image, query]
     return (layers, found.logits[image,
                                  query], torch.cat(labels), found.sigmoid)
+
+
+def _pooled_layers(model, inputs, seen, rois):
+    """The memory over boxes, after each layer of the encoder."""
+    names = (f'encoder.layers.{i}' for i in range(len(model.encoder.layers)))
+    return {
+        name: pool_memory(seen[name], seen['maps'], rois, inputs.shape[-2:])
+        for name in names
+    }
+
+
+@torch.no_grad()
+def encoder_boxes(model, inputs, samples, rois):
+    """What each layer of a detector's encoder makes of some boxes.
+
+    Args:
+        model (DetrForgettingMixin): In inference mode.
+        inputs (Tensor): Images (B, 3, H, W).
+        samples (list[DetDataSample]): Theirs.
+        rois (Tensor): Index of the image and corners in pixels, (n, 5).
+
+    Returns:
+        dict[str, Tensor]: The mean over the box on every level, (n, levels
+        D), by the name of the layer.
+    """
+    with _watch_detector(model) as seen:
+        model.outputs(inputs, samples)
+    return _pooled_layers(model, inputs, seen, rois)
 
 
 def matched_by_box(head, boxes, logits, sample):
