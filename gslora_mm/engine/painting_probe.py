@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS
+from rich.console import Console
 from rich.progress import track
 
 from ..datasets.painting import FILLS
@@ -86,7 +87,8 @@ def probe_paintings(cfg, fills=None, images=200, pictures=6, number=1):
     run = training_config(cfg, settings, request,
                           Path('none') / request.name, cfg.load_from,
                           fingerprint(state))
-    model = MODELS.build(run.model)
+    with contextlib.redirect_stdout(io.StringIO()):  # what trains
+        model = MODELS.build(run.model)
     load_into(model, state, cfg.load_from)
     model.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
     report = PaintingReport()
@@ -118,7 +120,11 @@ def _look(model, data, count, pictures, fill, report, batch):
     rng = np.random.default_rng(0)
     features, kinds = [], []
     places = range(0, count, batch)
-    for first in track(places, f'painting: {fill}', transient=True):
+    for first in track(
+            places,
+            f'painting: {fill}',
+            transient=True,
+            disable=not Console().is_terminal):
         taken = []
         for idx in range(first, min(first + batch, count)):
             sample = data[idx]
