@@ -63,7 +63,8 @@ def number(dataset, idx):
 
 
 def test_all_classes_forgotten_so_far_are_painted_in_both_streams(root):
-    dataset, painter = build(root), Painter()
+    dataset = build(root, painting=dict(fill='telea'))
+    painter = Painter('telea')
     seen = set()
     for idx in range(len(dataset)):
         image = LoadImageFromFile()(dataset.get_data_info(idx))['img']

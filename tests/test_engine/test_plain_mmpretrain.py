@@ -41,8 +41,9 @@ def test_merged_checkpoint_in_plain_mmpretrain_has_the_same_logits(tmp_path):
     wrapped = _wrapped(whole, run / 'request_01/adapter.safetensors')
     found = logits_of(wrapped, images)
     assert alone['logits'].shape == found.shape
-    # Of logits around 20, single precision resolves no less.
-    torch.testing.assert_close(alone['logits'], found, rtol=1e-6, atol=1e-5)
+    # Of sums of numbers around 20, single precision resolves little more;
+    # how much, depends on the processor.
+    torch.testing.assert_close(alone['logits'], found, rtol=1e-6, atol=1e-4)
     torch.testing.assert_close(
         alone['scores'], found.softmax(1), rtol=0, atol=1e-5)
     # The names are in the checkpoint.
