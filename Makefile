@@ -54,8 +54,8 @@ demo: env
 	$(call forget_and_recover,ddetr)
 	$(call forget_and_recover,vit)
 	@for table in $(DEMO)/summary.md $(DEMO_VIT)/summary.md \
-		$(DEMO)_recovery_ddetr/recover/proof.md \
-		$(DEMO)_recovery_vit/recover/proof.md; do \
+		$(DEMO)_recovery_ddetr/recover/recover.md \
+		$(DEMO)_recovery_vit/recover/recover.md; do \
 		echo && grep -v '^```' $$table; done
 
 # A process for each core, with one thread; a file stays in one process. An
