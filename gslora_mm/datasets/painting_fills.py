@@ -60,9 +60,7 @@ def fill_paste(image,
                donors=None,
                **_):
     """A piece of this image, or of another one, for each region."""
-    busy = mask.copy()
-    for x1, y1, x2, y2 in others:
-        busy[y1:y2, x1:x2] = 1
+    busy = _with_boxes(mask, others)
     filled = image.copy()
     for (x1, y1, x2, y2), margin in zip(regions, margins):
         piece = _find_piece(image, mask, busy, (y2 - y1, x2 - x1), rng, donors)
@@ -92,9 +90,7 @@ def fill_blend(image,
     surroundings (instant cloning; Farbman et al., Coordinates for Instant
     Image Cloning, SIGGRAPH 2009, here weighted by inverse squared distances).
     """
-    busy = mask.copy()
-    for x1, y1, x2, y2 in others:
-        busy[y1:y2, x1:x2] = 1
+    busy = _with_boxes(mask, others)
     filled = image.copy()
     for x1, y1, x2, y2 in regions:
         size = y2 - y1, x2 - x1
@@ -108,6 +104,14 @@ def fill_blend(image,
         made = np.clip(made, 0, 255).round()
         filled[y1:y2, x1:x2] = made.reshape(filled[y1:y2, x1:x2].shape)
     return filled
+
+
+def _with_boxes(mask, boxes):
+    """The mask with some boxes in it, too."""
+    busy = mask.copy()
+    for x1, y1, x2, y2 in boxes:
+        busy[y1:y2, x1:x2] = 1
+    return busy
 
 
 def _unfolded(image, busy, size, rng):

@@ -184,10 +184,7 @@ class StreamLoss:
         """Detached terms for the log, under keys without the word loss.
 
         mmengine adds every key that contains ``loss`` to the objective.
-        Empty where the method needs no terms of the stream.
         """
-        if not self.classification:
-            return {}
         terms = {f'{stream}/cls': self._mean().detach()}
         for key, value in self.others.items():
             if '.' not in key:
