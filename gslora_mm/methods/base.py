@@ -54,8 +54,9 @@ class ForgettingMethod:
             request as the argument ``prototypes``.
         keeps_modules (bool): Whether :meth:`extra_modules` are kept in the
             folder of the request when it is trained.
-        starts_anew (bool): Whether :meth:`begin` draws all weights anew:
-            training checkpoints then hold all of them.
+        starts_anew (bool): Whether weights are drawn anew, all or in part:
+            training checkpoints then hold all of them, and what the model
+            says first is not compared with its teacher.
         teacher_cache (float): Megabytes for what the teacher said of images
             that come again; 0 asks it each time.
         half_cache (bool): Whether that is kept in half precision.

@@ -8,14 +8,14 @@ from ..utils import ForgetError
 from .base import check_numbers
 from .class_statistics import ClassStatistics
 from .distances import masked_distillation
-from .group_sparsity import GroupSparsity
+from .drawn_anew import DrawnAnew
 from .matching import relative_error
 
 _MOMENTUM, _RIDGE = .9, 1e-3
 
 
 @METHODS.register_module()
-class CounterfactualFeatures(GroupSparsity):
+class CounterfactualFeatures(DrawnAnew):
     r"""An image of a forgotten class looks, inside, like what it resembles.
 
     The original model :math:`p_0` without the classes, their logits at
@@ -51,6 +51,7 @@ class CounterfactualFeatures(GroupSparsity):
         scores (float): Weight of both divergences. Defaults to 3.
         retain (float): :math:`\lambda_r`. Defaults to 5.
         blocks (int): How many blocks, counted from the last. Defaults to 3.
+        anew, anew_epochs: See :class:`DrawnAnew`. Default to 0 and 1.
         alpha, sparsity_start, sparsity_end, mode: See
             :class:`GroupSparsity`. Default to 0, 0, None, ``'proximal'``.
 
@@ -70,11 +71,14 @@ class CounterfactualFeatures(GroupSparsity):
                  scores=3.,
                  retain=5.,
                  blocks=3,
+                 anew=0.,
+                 anew_epochs=1,
                  alpha=0.,
                  sparsity_start=0,
                  sparsity_end=None,
                  mode='proximal'):
-        super().__init__(alpha, sparsity_start, sparsity_end, mode)
+        super().__init__(anew, anew_epochs, alpha, sparsity_start,
+                         sparsity_end, mode)
         owner = type(self).__name__
         self.weights = dict(
             means=means, spread=spread, keep=keep, scores=scores)
@@ -111,6 +115,7 @@ class CounterfactualFeatures(GroupSparsity):
 
     def begin(self, model, stored, fresh=True):
         """See :meth:`ForgettingMethod.begin`."""
+        super().begin(model, stored, fresh)
         self.forgotten = model.forgotten
         self._statistics = model.of_method['statistics']
         self._original = model.of_method['original']

@@ -2,7 +2,8 @@
 from ..registry import METHODS
 from ..utils import ForgetError
 from .base import check_numbers
-from .group_sparsity import GroupSparsity, bounded_loss
+from .drawn_anew import DrawnAnew
+from .group_sparsity import bounded_loss
 from .matching import (box_distance, excess, relative_error, score_divergence,
                        token_weights)
 
@@ -11,7 +12,7 @@ LAYERS = ('all', 'last')
 
 
 @METHODS.register_module()
-class CounterfactualTeacher(GroupSparsity):
+class CounterfactualTeacher(DrawnAnew):
     r"""What the original model says of the world without the classes.
 
     .. math::
@@ -63,6 +64,7 @@ class CounterfactualTeacher(GroupSparsity):
         teacher_cache (float): Megabytes for what the teacher said of images
             that come again. Defaults to 1024.
         half_cache (bool): Keep it in half precision. Defaults to False.
+        anew, anew_epochs: See :class:`DrawnAnew`. Default to 0 and 1.
         alpha, sparsity_start, sparsity_end, mode: See
             :class:`GroupSparsity`. Default to 0, 0, None, ``'proximal'``.
 
@@ -90,11 +92,14 @@ class CounterfactualTeacher(GroupSparsity):
                  bound=None,
                  teacher_cache=1024.,
                  half_cache=False,
+                 anew=0.,
+                 anew_epochs=1,
                  alpha=0.,
                  sparsity_start=0,
                  sparsity_end=None,
                  mode='proximal'):
-        super().__init__(alpha, sparsity_start, sparsity_end, mode)
+        super().__init__(anew, anew_epochs, alpha, sparsity_start,
+                         sparsity_end, mode)
         self.weights = dict(
             memory=memory,
             embeddings=embeddings,
@@ -131,6 +136,7 @@ class CounterfactualTeacher(GroupSparsity):
 
     def begin(self, model, stored, fresh=True):
         """See :meth:`ForgettingMethod.begin`."""
+        super().begin(model, stored, fresh)
         self.forgotten = model.forgotten
 
     def phase(self, epoch):

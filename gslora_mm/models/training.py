@@ -90,13 +90,20 @@ class TrainingMixin:
         reset_lora(self)
         self._is_init = True
 
-    def start_anew(self):
-        """Draw all weights as the plain model does, with a seed of its own.
+    def start_anew(self, share=1., generator=None):
+        r"""Draw weights as the plain model does, with a seed of its own.
+
+        Args:
+            share (float): :math:`a` of :math:`(1 - a) \theta + a
+                \theta_{drawn}`. Below 1, what does not train and buffers
+                (statistics of norms) stay. Defaults to 1: all anew.
+            generator (torch.Generator, optional): Gives the seed. Defaults
+                to the model's.
 
         Raises:
             ForgetError: If one of them would stay as it is drawn.
         """
-        state = draw_weights(self.plain_config, self.generator)
+        state = draw_weights(self.plain_config, generator or self.generator)
         # Biases and scales begin with a value that may stay.
         idle = [
             name for name, p in self.named_parameters() if not p.requires_grad
@@ -107,6 +114,12 @@ class TrainingMixin:
                 f'{type(self.method).__name__} draws every weight anew, and '
                 f'{idle[0]} does not train; set forget.train=\'all\', and '
                 'frozen_stages=-1 in a backbone that freezes its first ones')
+        if share < 1:
+            state = {
+                name: torch.lerp(p.detach().cpu(), state[name].to(p.dtype),
+                                 share)
+                for name, p in self.named_parameters() if p.requires_grad
+            }
         self.load_state_dict(state, strict=False)
 
     def train(self, mode=True):

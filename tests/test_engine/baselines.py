@@ -21,6 +21,8 @@ METHODS = dict(
     head_distillation=dict(type='HeadDistillation'),
     delete=dict(type='DELETE'),
     counterfactual=dict(type='CounterfactualFeatures', blocks=1),
+    counterfactual_anew=dict(
+        type='CounterfactualFeatures', blocks=1, anew=.1, anew_epochs=2),
     salun=dict(type='SalUn'),
     row_reset=dict(type='RowReset'),
     output_filter=dict(type='OutputFilter'))

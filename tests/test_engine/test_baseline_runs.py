@@ -17,7 +17,10 @@ from gslora_mm.lora import load_adapter
 from gslora_mm.utils import ForgetError
 
 # Nothing in them knows detectors from classifiers, or they are for the latter.
-OF_ONE_TASK = {'full', 'fine_tune', 'output_filter', 'counterfactual'}
+OF_ONE_TASK = {
+    'full', 'fine_tune', 'output_filter', 'counterfactual',
+    'counterfactual_anew'
+}
 FILES = ('merged.pth', 'groups.json', 'training.json', 'metrics.json')
 
 
@@ -93,7 +96,8 @@ def killed_after_an_epoch(config, folder, monkeypatch):
 
 
 @pytest.mark.parametrize('name', [
-    'lwf', 'ewc', 'retrain', 'mas', 'scrub', 'lirf', 'salun', 'counterfactual'
+    'lwf', 'ewc', 'retrain', 'mas', 'scrub', 'lirf', 'salun', 'counterfactual',
+    'counterfactual_anew'
 ])
 def test_resumed_in_a_request(runs, name, tmp_path, monkeypatch):
     reference, config, _ = runs(name)

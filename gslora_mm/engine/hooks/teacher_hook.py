@@ -47,7 +47,8 @@ class TeacherHook(Hook):
         Raises:
             ForgetError: If teacher and student differ.
         """
-        if self.first and runner.iter == 0:
-            model = unwrap(runner.model)
+        model = unwrap(runner.model)
+        # Weights that are drawn anew say nothing of the loaded ones.
+        if self.first and runner.iter == 0 and not model.method.starts_anew:
             batch = model.data_preprocessor(data_batch, False)
             check_agreement(model, batch['inputs'], batch['data_samples'])
