@@ -12,13 +12,13 @@ class DrawnAnew(GroupSparsity):
     A model that imitates a teacher without the classes says what the teacher
     says, and still has the weights that knew the classes: a few steps of
     fine-tuning find the way back. At the start of each of the first
-    ``anew_epochs`` epochs of a request the weights are mixed with weights as
-    the plain model draws them,
+    ``anew_epochs`` epochs of a request the weights that train are mixed with
+    weights as the plain model draws them,
 
     .. math:: \theta \leftarrow (1 - a) \theta + a \theta_{drawn},
 
     and training brings back what the teacher shows, and nothing else. After
-    n epochs :math:`(1 - a)^n` of the weights is left. Norms gather their
+    n epochs :math:`(1 - a)^n` of them is left. Norms gather their
     statistics meanwhile, as far as those of the plain model do.
 
     Args:

@@ -101,26 +101,30 @@ class TrainingMixin:
                 to the model's.
 
         Raises:
-            ForgetError: If one of them would stay as it is drawn.
+            ForgetError: If all are drawn, and one would stay as it is drawn.
         """
         state = draw_weights(self.plain_config, generator or self.generator)
-        # Biases and scales begin with a value that may stay.
-        idle = [
-            name for name, p in self.named_parameters() if not p.requires_grad
-            and p.ndim > 1 and not torch.equal(p.cpu(), state[name])
-        ]
-        if idle:
-            raise ForgetError(
-                f'{type(self.method).__name__} draws every weight anew, and '
-                f'{idle[0]} does not train; set forget.train=\'all\', and '
-                'frozen_stages=-1 in a backbone that freezes its first ones')
         if share < 1:
             state = {
                 name: torch.lerp(p.detach().cpu(), state[name].to(p.dtype),
                                  share)
                 for name, p in self.named_parameters() if p.requires_grad
             }
+        else:
+            self._check_all_train(state)
         self.load_state_dict(state, strict=False)
+
+    def _check_all_train(self, drawn):
+        # Biases and scales begin with a value that may stay.
+        idle = [
+            name for name, p in self.named_parameters() if not p.requires_grad
+            and p.ndim > 1 and not torch.equal(p.cpu(), drawn[name])
+        ]
+        if idle:
+            raise ForgetError(
+                f'{type(self.method).__name__} draws every weight anew, and '
+                f'{idle[0]} does not train; set forget.train=\'all\', and '
+                'frozen_stages=-1 in a backbone that freezes its first ones')
 
     def train(self, mode=True):
         """Train mode for the loss, inference mode for the frozen layers.
