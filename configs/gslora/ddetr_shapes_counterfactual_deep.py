@@ -1,0 +1,23 @@
+# The detector of the demo, forgetting more deeply: the whole model learns from
+# the counterfactual teacher, after a tenth of every weight was drawn anew.
+_base_ = './ddetr_shapes_counterfactual.py'
+model = dict(backbone=dict(norm_eval=False))
+forget = dict(lora=None, group=None, train='all', method=dict(anew=.1))
+train_cfg = dict(max_epochs=40)
+optim_wrapper = dict(
+    optimizer=dict(lr=6e-4, weight_decay=1e-4),
+    paramwise_cfg=dict(
+        custom_keys={
+            'sampling_offsets': dict(lr_mult=0.1),
+            'reference_points': dict(lr_mult=0.1)
+        }))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=.05, by_epoch=False, begin=0, end=30),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=28,
+        begin=12,
+        end=40,
+        by_epoch=True,
+        convert_to_iter_based=True)
+]
