@@ -25,11 +25,12 @@ REPO = Path(__file__).resolve().parents[2]
 FOLDER = REPO / 'configs/compare'
 COMPARISONS = sorted(p for p in FOLDER.glob('*.py') if 'recover' not in p.stem)
 # Of a method or two.
-SMALL = [p for p in COMPARISONS if p.stem.split('_')[0] in ('demo', 'flat')]
+KINDS = ('demo', 'flat', 'deep')
+SMALL = [p for p in COMPARISONS if p.stem.split('_')[0] in KINDS]
 SHIPPED = [p for p in COMPARISONS if p not in SMALL]
 RECOVERIES = sorted(
     p for p in FOLDER.glob('recover_*.py')
-    if p.stem.split('_')[1] not in ('demo', 'flat'))
+    if p.stem.split('_')[1] not in KINDS)
 FILES = sorted((FOLDER / 'methods').glob('*.py'))
 # Trivial baselines, which nobody tunes.
 UNTUNED = {'output_filter', 'row_reset', 'counterfactual'}
@@ -225,6 +226,21 @@ def test_each_weight_is_halved_and_doubled(task, tmp_path):
     found = Recovery(FOLDER / f'recover_flat_{task}_shapes.py',
                      tmp_path / 'out')
     assert len(found.targets) == 2 * len(runs) == 2 * 11 * 3
+
+
+def test_what_depth_costs(tmp_path):
+    runs = Comparison(FOLDER / 'deep_ddetr_shapes.py', tmp_path / 'out').runs
+    for run in runs:
+        method, forget = run.config.forget.method, run.config.forget
+        # The base's own method trains what the base says.
+        assert forget.train == 'all' and forget.lora is None
+        left = (1 - method.anew)**method.get('anew_epochs', 1)
+        assert f'{left:.2g}' == run.cell.values['setting']
+        assert run.config.model.backbone.norm_eval is False
+        assert len(_lr_curve(run.config)) > 1000
+        assert _lr_curve(run.config)[-1] < 1e-5
+    found = Recovery(FOLDER / 'recover_deep_ddetr_shapes.py', tmp_path / 'out')
+    assert len(found.targets) == 3 * 3 * 3
 
 
 @pytest.mark.parametrize('task', ['ddetr', 'vit'])

@@ -38,7 +38,8 @@ def read_method(path, base, comparison=None):
 
         title = 'EWC'
         # In the place of the base's method, and of its options of the loss
-        # (forget.model); without it, the base's own method stays.
+        # (forget.model); without it, the base's own method stays, and what
+        # it trains.
         method = dict(type='EWC')
         train = 'all'                  # as forget.train; default LoRA
         model = dict(aux_loss=True)    # as forget.model
@@ -112,6 +113,9 @@ def _options(content, base, where):
         raise ForgetError(f"method of {where} must be a dict with 'type', "
                           "e.g. dict(type='EWC', penalty=10)")
     options, forget = {'forget.train': train}, base.get('forget') or {}
+    if method is None and train is None:
+        # The base's own method trains what the base says.
+        options = {}
     if method is not None:
         # The losses of a base config are shaped for its own method.
         options['forget.method'] = _whole(method, forget.get('method'))
