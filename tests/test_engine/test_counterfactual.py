@@ -164,4 +164,6 @@ def test_shipped_configs(path):
 
 def test_shipped_configs_are_there():
     assert [p.stem.partition('counterfactual')[2]
-            for p in SHIPPED] == ['', '_4shot', '_deep', '_missing', '_no-retain']
+            for p in SHIPPED] == [
+                '', '_4shot', '_deep', '_missing', '_no-retain'
+            ]  # yapf: disable

@@ -33,7 +33,9 @@ RECOVERIES = sorted(
     if p.stem.split('_')[1] not in KINDS)
 FILES = sorted((FOLDER / 'methods').glob('*.py'))
 # Trivial baselines, which nobody tunes.
-UNTUNED = {'output_filter', 'row_reset', 'counterfactual'}
+UNTUNED = {
+    'output_filter', 'row_reset', 'counterfactual', 'counterfactual_deep'
+}
 
 PHOTOS = ('airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog',
           'horse', 'ship', 'truck')
@@ -243,19 +245,22 @@ def test_what_depth_costs(tmp_path):
     assert len(found.targets) == 3 * 3 * 3
 
 
-@pytest.mark.parametrize('task', ['ddetr', 'vit'])
-def test_counterfactual_is_that_of_its_config(task, tmp_path):
+@pytest.mark.parametrize('task, kind', [('ddetr', ''), ('vit', ''),
+                                        ('ddetr', '_deep')])
+def test_counterfactual_is_that_of_its_config(task, kind, tmp_path):
     config = FOLDER / f'{task}_shapes.py'
     run = next(
         r for r in Comparison(config, tmp_path).runs
-        if r.cell.values['method'] == 'counterfactual')
+        if r.cell.values['method'] == f'counterfactual{kind}')
     recipe = read_config(
-        str(REPO / f'configs/gslora/{task}_shapes_counterfactual.py'))
+        str(REPO / f'configs/gslora/{task}_shapes_counterfactual{kind}.py'))
     defaults = METHODS.get(recipe.forget.method.type)
-    for key in ('lora', 'method'):
-        assert run.config.forget[key] == recipe.forget[key], key
+    for key in ('lora', 'method', 'train'):
+        assert run.config.forget.get(key) == recipe.forget.get(key), key
+    backbones = (c.model.backbone for c in (run.config, recipe))
+    assert next(backbones) == next(backbones)
     given = {k: v for k, v in recipe.forget.method.items() if k != 'type'}
-    assert set(given) <= {'teacher_cache', 'half_cache'} and defaults
+    assert set(given) <= {'teacher_cache', 'half_cache', 'anew'} and defaults
     for key in ('epoch_batches', 'ratio'):
         assert run.config.forget.data[key] == recipe.forget.data[key], key
     for key in ('train_cfg', 'optim_wrapper'):
