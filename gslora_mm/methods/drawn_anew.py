@@ -62,7 +62,8 @@ class DrawnAnew(GroupSparsity):
 
     def begin(self, model, stored, fresh=True):
         """See :meth:`ForgettingMethod.begin`."""
-        self._model, self._seed = model, model.generator.initial_seed()
+        if self.anew:
+            self._model, self._seed = model, model.generator.initial_seed()
 
     def start_epoch(self, epoch, groups):
         """Mix the weights in the first epochs, then see GroupSparsity."""
