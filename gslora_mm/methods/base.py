@@ -54,9 +54,11 @@ class ForgettingMethod:
             request as the argument ``prototypes``.
         keeps_modules (bool): Whether :meth:`extra_modules` are kept in the
             folder of the request when it is trained.
-        starts_anew (bool): Whether weights are drawn anew, all or in part:
-            training checkpoints then hold all of them, and what the model
-            says first is not compared with its teacher.
+        starts_anew (bool): Whether all weights are drawn anew: training
+            checkpoints then hold all of them.
+        starts_apart (bool): Whether the model leaves what it loaded before
+            its first step: what it says then is not compared with its
+            teacher.
         teacher_cache (float): Megabytes for what the teacher said of images
             that come again; 0 asks it each time.
         half_cache (bool): Whether that is kept in half precision.
@@ -85,6 +87,7 @@ class ForgettingMethod:
     needs_prototypes = False
     keeps_modules = False
     starts_anew = False
+    starts_apart = False
     teacher_cache = 0
     half_cache = False
     lower = 'the learning rate'

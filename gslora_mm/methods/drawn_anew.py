@@ -48,7 +48,7 @@ class DrawnAnew(GroupSparsity):
             raise ForgetError(f'anew_epochs of {owner} must be a whole number '
                               f'>= 1, not {anew_epochs!r}')
         self.anew, self.anew_epochs = anew, anew_epochs
-        self.starts_anew = self.trains_norms = anew > 0
+        self.starts_apart = self.trains_norms = anew > 0
         self._model, self._seed = None, 0
 
     def check_groups(self, groups):

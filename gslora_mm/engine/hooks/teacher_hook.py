@@ -49,6 +49,6 @@ class TeacherHook(Hook):
         """
         model = unwrap(runner.model)
         # Weights that are drawn anew say nothing of the loaded ones.
-        if self.first and runner.iter == 0 and not model.method.starts_anew:
+        if self.first and runner.iter == 0 and not model.method.starts_apart:
             batch = model.data_preprocessor(data_batch, False)
             check_agreement(model, batch['inputs'], batch['data_samples'])
