@@ -3,6 +3,7 @@ import errno
 import io
 import json
 import os
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,6 +54,34 @@ def atomic_path(path):
             partial.unlink(missing_ok=True)
         except OSError:
             pass
+
+
+def copy_folder(folder, path, leave=()):
+    """Copy a folder, whole or not at all.
+
+    Args:
+        folder (str | Path): What to copy.
+        path (str | Path): Where the copy shall end up; nothing is there.
+        leave (Container[str]): Names of its files that are left out.
+
+    Raises:
+        ForgetError: If it cannot be read or written, or the disk is full.
+    """
+    path = Path(path)
+    partial = path.with_name(f'.{os.getpid()}-{path.name}')
+
+    def left_out(where, names):
+        return [n for n in names if n in leave and Path(where) == Path(folder)]
+
+    try:
+        shutil.copytree(folder, partial, ignore=left_out)
+        os.replace(partial, path)
+        sync(path.parent)
+    except (OSError, shutil.Error) as err:
+        raise ForgetError(f'cannot copy {folder} to {path}: {_reason(err)}; '
+                          f'{_CURE}') from err
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def sync(path):

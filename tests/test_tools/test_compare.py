@@ -200,6 +200,38 @@ def test_setting_that_begins_another_is_not_run(tmp_path, tools):
     assert len(list(alone.glob('cells/*'))) == 6
 
 
+def test_setting_goes_on_from_a_finished_one(tmp_path, tools):
+    config = write_comparison(
+        tmp_path / 'methods.py',
+        methods=dict(filter=METHODS['filter']),
+        settings=BEGINS)
+    out = tmp_path / 'out'
+    Comparison(config, out, settings=['single']).run(tools)
+    single, whole = (
+        out / f'cells/setting={name},method=filter' for name in BEGINS)
+    # One has its weights no more.
+    (single / 'seed_1/request_01/merged.pth').unlink()
+    for seed in (0, 1):
+        (single / f'seed_{seed}/request_01/subset.json').write_text('{}')
+    # One was copied, and the process killed before it was claimed.
+    Comparison(config, out, settings=['single'], seeds=[2]).run(tools)
+    shutil.copytree(single / 'seed_2', whole / 'seed_2')
+    (whole / 'seed_2/settings.json').unlink()
+    (whole / 'seed_2/copied').write_text('')
+    Comparison(config, out, seeds=[0, 1, 2]).run(tools)
+    kept = {p.parents[1].name for p in whole.glob('*/request_01/subset.json')}
+    assert kept == {'seed_0'}
+    assert (whole / 'seed_2/copied').is_file()
+    for run in whole.glob('seed_*'):
+        own = json.loads((run / 'settings.json').read_text())
+        assert own['forget']['requests'] == REQUESTS
+        assert len(list(run.glob('request_*'))) == 2
+    # The shorter runs are as they were.
+    first = json.loads((single / 'seed_0/settings.json').read_text())
+    assert first['forget']['requests'] == REQUESTS[:1]
+    assert not list(out.glob('cells/*/.*'))
+
+
 def test_setting_that_only_looks_alike_is_run(tmp_path, tools):
     config = write_comparison(
         tmp_path / 'methods.py',

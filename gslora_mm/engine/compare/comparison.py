@@ -11,8 +11,8 @@ from ..study.grid import Grid
 from ..study.plan import check_bases, check_cell, plan_runs
 from ..study.queue import JobQueue, failures
 from .config import read_comparison
-from .first_requests import share_runs, whole_run
 from .search import Search
+from .shared_requests import share_runs, whole_run
 
 SETTING, METHOD = 'setting', 'method'
 
@@ -24,7 +24,7 @@ class Comparison:
     the search in ``search/<method>/``, the results in ``cells/``. What is
     finished is never run again; what was interrupted goes on. Training that
     diverges is a result, too. A setting whose requests are the first of
-    another one's is read from the runs of that.
+    another one's is read from the runs of that, or begins them.
 
     Args:
         config (str): The config of the comparison.
