@@ -5,6 +5,7 @@
 import argparse
 from pathlib import Path
 
+from gslora_mm.utils.grid_args import add_grid_arguments
 from gslora_mm.utils.tool import REPEAT, quiet_libraries, run_tool
 
 quiet_libraries()
@@ -17,23 +18,13 @@ def parse_args():
         'and probe their features; started again, it goes on where it was. '
         'Run the comparison that it names first.')
     parser.add_argument('config', help='config file with a recovery section')
-    parser.add_argument(
-        '--work-dir',
-        help='folder of the comparison; default work_dirs/compare/<config>')
-    parser.add_argument(
-        '--seeds', nargs='+', type=int, help='default from the config')
+    add_grid_arguments(parser, 'work_dirs/compare/<config>', 'models')
     parser.add_argument(
         '--methods', nargs='+', help='these only, by name of their file')
-    parser.add_argument(
-        '--jobs', type=int, default=1, help='models at a time; default 1')
     parser.add_argument(
         '--only',
         metavar='SETTING/METHOD/seed_N',
         help='measure this model alone, and write no table')
-    parser.add_argument(
-        '--table-only',
-        action='store_true',
-        help='table and figure of what is measured; nothing is run')
     return parser.parse_args()
 
 

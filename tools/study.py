@@ -5,6 +5,7 @@
 import argparse
 from pathlib import Path
 
+from gslora_mm.utils.grid_args import add_grid_arguments, add_run_options
 from gslora_mm.utils.tool import REPEAT, quiet_libraries, run_tool
 
 quiet_libraries()
@@ -12,27 +13,12 @@ quiet_libraries()
 
 def parse_args():
     """Arguments of the tool."""
-    from gslora_mm.utils.cfg_options import CfgOptions
     parser = argparse.ArgumentParser(
         description='Run every cell of a study; started again, it goes on '
         'where it was. Exits with status 1 if a run failed.')
     parser.add_argument('config', help='config file with a study section')
-    parser.add_argument(
-        '--work-dir',
-        help='folder of the study; default work_dirs/studies/<config>')
-    parser.add_argument(
-        '--seeds', nargs='+', type=int, help='default from the config')
-    parser.add_argument(
-        '--jobs', type=int, default=1, help='runs at a time; default 1')
-    parser.add_argument(
-        '--table-only',
-        action='store_true',
-        help='table and figure of what is finished; nothing is run')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        help='override config keys of all runs, key=value')
+    add_grid_arguments(parser, 'work_dirs/studies/<config>')
+    add_run_options(parser)
     return parser.parse_args()
 
 
