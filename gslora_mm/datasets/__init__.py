@@ -4,6 +4,7 @@ from .class_orders import (COCO_CATEGORY_IDS, coco_class_names_by_id,
 from .data_checks import full_init_checked
 from .folder_checks import check_folder_data
 from .forget_retain_dataset import ForgetRetainDataset
+from .held_out_coco import HeldOutCoco
 from .held_out_folder import HeldOutFolder
 from .painted_dataset import PaintedDataset
 from .painting import FILLS, Painter
@@ -19,13 +20,13 @@ from .subsets import (few_shot_subset, pooled_subset, random_subset,
 from .without_classes import WithoutClasses
 
 __all__ = [
-    'COCO_CATEGORY_IDS', 'FILLS', 'ForgetRetainDataset', 'HeldOutFolder',
-    'PaintedDataset', 'Painter', 'RelearnDataset', 'Request', 'SHAPES',
-    'STYLED_SHAPES', 'ShapesDataset', 'ShapesFolder', 'StreamSampler',
-    'StyledShapesFolder', 'WithoutClasses', 'check_class_names',
-    'check_folder_data', 'coco_class_names_by_id', 'ensure_shapes',
-    'ensure_shapes_folder', 'few_shot_subset', 'full_init_checked',
-    'parse_requests', 'pooled_subset', 'published_class100_order',
-    'published_coco_order', 'published_requests', 'random_subset',
-    'stratified_subset'
+    'COCO_CATEGORY_IDS', 'FILLS', 'ForgetRetainDataset', 'HeldOutCoco',
+    'HeldOutFolder', 'PaintedDataset', 'Painter', 'RelearnDataset', 'Request',
+    'SHAPES', 'STYLED_SHAPES', 'ShapesDataset', 'ShapesFolder',
+    'StreamSampler', 'StyledShapesFolder', 'WithoutClasses',
+    'check_class_names', 'check_folder_data', 'coco_class_names_by_id',
+    'ensure_shapes', 'ensure_shapes_folder', 'few_shot_subset',
+    'full_init_checked', 'parse_requests', 'pooled_subset',
+    'published_class100_order', 'published_coco_order', 'published_requests',
+    'random_subset', 'stratified_subset'
 ]

@@ -28,7 +28,8 @@ class ForgetCocoMetric(CocoMetric):
 
     The value of a set is the mean over those of its classes that have ground
     truth; crowds are ignore regions, not ground truth. Nothing is rounded.
-    Every image of the annotation file counts, seen or not, as in mmdet.
+    Every image of the annotation file counts, seen or not, as in mmdet,
+    unless ``only_seen``.
 
     ``report`` holds the last result as JSON-ready data, on the main process
     (None elsewhere)::
@@ -49,6 +50,9 @@ class ForgetCocoMetric(CocoMetric):
         class_sets (dict[str, list[str]], optional): Class names of each set.
             The set ``all`` is always there. Defaults to None.
         metric (str | list[str]): Only 'bbox'. Defaults to 'bbox'.
+        only_seen (bool): Whether images of the file that nobody was shown
+            are left out: of a data set that holds a part of it. Defaults to
+            False.
         **kwargs: As in mmdet's ``CocoMetric``. IoU thresholds, areas and
             number of detections (100) are fixed; ``outfile_prefix`` keeps
             the detections as ``{prefix}.bbox.json``.
@@ -64,6 +68,7 @@ class ForgetCocoMetric(CocoMetric):
                  ann_file=None,
                  class_sets=None,
                  metric='bbox',
+                 only_seen=False,
                  **kwargs):
         try:
             with redirect_stdout(io.StringIO()):
@@ -87,7 +92,7 @@ class ForgetCocoMetric(CocoMetric):
                 "ForgetCocoMetric measures metric='bbox' at IoU 0.50:0.95 "
                 'only; remove metric, iou_thrs and format_only')
         self.class_sets = checked_sets(class_sets or {}, 'ForgetCocoMetric')
-        self.report = None
+        self.only_seen, self.report = only_seen, None
 
     @CocoMetric.dataset_meta.setter
     def dataset_meta(self, dataset_meta):
@@ -151,6 +156,9 @@ class ForgetCocoMetric(CocoMetric):
             ann.setdefault('area', ann['bbox'][2] * ann['bbox'][3])
         self._coco_api.createIndex()
         self.img_ids = self._coco_api.get_img_ids()
+        if self.only_seen:
+            seen = {truth['img_id'] for truth in truths}
+            self.img_ids = [i for i in self.img_ids if i in seen]
         self.cat_ids = self._coco_api.get_cat_ids(
             cat_names=self.dataset_meta['classes'])
 

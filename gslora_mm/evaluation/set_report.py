@@ -33,7 +33,7 @@ def build_report(evaluation, truth, classes, cat_ids, class_sets):
     """Read the AP of every class set from one evaluation.
 
     Args:
-        evaluation (SubsetCOCOeval): Evaluated on all images and classes.
+        evaluation (SubsetCOCOeval): Evaluated on all classes.
         truth (COCO): Its ground truth.
         classes (Sequence[str]): All classes.
         cat_ids (Sequence[int]): Category of each class.
@@ -43,14 +43,15 @@ def build_report(evaluation, truth, classes, cat_ids, class_sets):
         dict: The report described at :class:`ForgetCocoMetric`.
     """
     ids = dict(zip(classes, cat_ids))
-    everywhere = evaluation.average_precision(cat_ids, truth.imgs)
+    evaluated = set(evaluation.params.imgIds)
+    everywhere = evaluation.average_precision(cat_ids, evaluated)
 
     def measure(members):
         wanted = {name: ids[name] for name in members}
         images = {
             image
             for i in wanted.values()
-            for image in truth.catToImgs[i]
+            for image in evaluated.intersection(truth.catToImgs[i])
         }
         inside = evaluation.average_precision(wanted.values(), images)
         return dict(

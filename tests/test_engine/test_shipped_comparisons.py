@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import PARAM_SCHEDULERS
 
-from gslora_mm.datasets import HeldOutFolder
+from gslora_mm.datasets import HeldOutCoco, HeldOutFolder
 from gslora_mm.engine import ForgetSettings
 from gslora_mm.engine.compare import Comparison, read_method
 from gslora_mm.engine.config_file import read_config
@@ -60,9 +60,10 @@ def folders(tmp_path, monkeypatch):
     return use
 
 
-def test_four_data_sets():
-    assert [p.stem for p in SHIPPED
-            ] == ['ddetr_shapes', 'vit_cifar10', 'vit_faces', 'vit_shapes']
+def test_five_data_sets():
+    assert [p.stem for p in SHIPPED] == [
+        'ddetr_bccd', 'ddetr_shapes', 'vit_cifar10', 'vit_faces', 'vit_shapes'
+    ]
 
 
 def test_listed_methods_have_files_and_types_are_known():
@@ -122,6 +123,10 @@ def _check_trial(run, found):
         assert (train.part, val.part) == ('train', 'held_out')
         assert train.data_root == val.data_root
         assert train.data_prefix == val.data_prefix == 'train'
+    elif dataset_class(train) is HeldOutCoco:
+        assert (train.part, val.part) == ('train', 'held_out')
+        for key in ('data_root', 'ann_file', 'data_prefix'):
+            assert train[key] == val[key]
     else:
         assert val.data_root != train.data_root and val.recipe.seed == 1
 

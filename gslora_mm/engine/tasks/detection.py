@@ -1,9 +1,11 @@
 """Detectors of mmdet's DETR family on COCO-format data."""
 import os.path as osp
 
+from ...datasets import HeldOutCoco
 from ...datasets.coco_checks import check_coco
 from ...utils import ForgetError
-from ..data_config import annotation_file, type_name
+from ..data_config import (annotation_file, dataset_class, plain_dataset,
+                           type_name)
 from .task import Task
 
 
@@ -53,8 +55,11 @@ class Detection(Task):
 
     def evaluator(self, cfg, class_sets):
         """AP of the class sets; see :meth:`Task.evaluator`."""
+        data = cfg.val_dataloader.dataset
         return dict(
             type='gslora_mm.ForgetCocoMetric',
-            ann_file=annotation_file(cfg.val_dataloader.dataset),
+            ann_file=annotation_file(data),
             metric='bbox',
+            only_seen=issubclass(
+                dataset_class(plain_dataset(data)), HeldOutCoco),
             class_sets=class_sets)
