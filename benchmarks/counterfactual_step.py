@@ -1,12 +1,17 @@
-"""A step of the counterfactual teacher against one of GS-LoRA."""
+"""A step of the counterfactual methods against one of GS-LoRA."""
 import dataclasses
 
 from .common import interleave, paired_ratio, row
+from .method_steps import TASKS
 from .training_parts import forgetting_parts, forgetting_step
 
-CONFIG = 'configs/gslora/ddetr_shapes_counterfactual.py'
+CONFIGS = dict(
+    ViT='configs/gslora/vit_shapes_counterfactual.py',
+    detector='configs/gslora/ddetr_shapes_counterfactual.py')
 BOUND = (None, 1.3)
-PER_STREAM = 4
+# Images of a stream; of the ViT about as many as its config has.
+PER_STREAM = dict(ViT=24, detector=4)
+CACHE = 1024.
 REPEATS = 16
 
 
@@ -19,13 +24,25 @@ def run(setting):
     every step, all images in one batch.
 
     Returns:
-        list[dict]: The warm step (with the bound), the cold one, and the
-        share of images that the warm cache had.
+        list[dict]: For each task the warm step (with the bound), the cold
+        one, and how many images the warm cache had.
     """
-    size = 1 if setting.tiny else PER_STREAM
-    ours = dataclasses.replace(setting, config_file=CONFIG)
-    warm = forgetting_parts(ours, size)
-    cold = forgetting_parts(_uncached(ours), size)
+    rows = []
+    for task, (config, checkpoint) in TASKS.items():
+        if task == 'detector':
+            checkpoint = setting.checkpoint
+        rows += _compare(
+            task,
+            dataclasses.replace(
+                setting, config_file=config, checkpoint=checkpoint))
+    return rows
+
+
+def _compare(task, setting):
+    size = 1 if setting.tiny else PER_STREAM[task]
+    ours = dataclasses.replace(setting, config_file=CONFIGS[task])
+    warm = forgetting_parts(_cached(ours, CACHE), size)
+    cold = forgetting_parts(_cached(ours, 0), size)
     other = forgetting_parts(setting, size)
     # The same images on both sides.
     other.batches = cold.batches = warm.batches
@@ -40,8 +57,8 @@ def run(setting):
     cache = warm.model._cache
     return [
         row(
-            f'counterfactual step, teacher {name}: / GS-LoRA, {size}+{size} '
-            'images',
+            f'{task}, counterfactual step, teacher {name}: / GS-LoRA, '
+            f'{size}+{size} images',
             wall[name],
             wall['gs_lora'],
             bound=bound,
@@ -51,6 +68,6 @@ def run(setting):
     ]
 
 
-def _uncached(setting):
-    options = {**setting.options, 'forget.method.teacher_cache': 0}
+def _cached(setting, megabytes):
+    options = {**setting.options, 'forget.method.teacher_cache': megabytes}
     return dataclasses.replace(setting, options=options)

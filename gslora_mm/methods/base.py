@@ -45,8 +45,7 @@ class ForgettingMethod:
         needs_middle (bool): The same of ``middle`` of both, what the lower
             half of the model makes of the images; with ``needs_outputs``.
         needs_blocks (int): The same of ``blocks`` of both, of so many blocks
-            of a classifier, counted from the last; with ``needs_outputs``,
-            and not with ``teacher_cache``.
+            of a classifier, counted from the last; with ``needs_outputs``.
         needs_images (bool): The same of ``images``.
         needs_prepare (bool): Whether :meth:`prepare` does anything.
         needs_prototypes (bool): Whether the engine shall compute the

@@ -50,18 +50,19 @@ class ClassStatistics(nn.Module):
             keys (Tensor): Labels, and what is seen in the images, (N, 2).
         """
         found, index = keys.unique(dim=0, return_inverse=True)
+        counts = index.bincount(minlength=len(found))[:, None]
+        own = features.detach().float()
+        new = own.new_zeros(len(found), own.shape[1]).index_add_(
+            0, index, own) / counts
+        known = self.find(found)
+        fresh = known < 0
         if not len(self.means):
-            self.means = features.new_zeros(0, features.shape[1]).float()
-        for i, key in enumerate(found):
-            own = features[index == i].detach().float()
-            place = self.find(key[None])
-            if place < 0:
-                self.keys = torch.cat([self.keys, key[None]])
-                self.means = torch.cat([self.means, own.mean(0, True)])
-                continue
-            left = self.momentum**len(own)
-            self.means[place] = left * self.means[place] + (1 -
-                                                            left) * own.mean(0)
+            self.means = new[:0]
+        moved = known[~fresh]
+        left = self.momentum**counts[~fresh]
+        self.means[moved] = left * self.means[moved] + (1 - left) * new[~fresh]
+        self.keys = torch.cat([self.keys, found[fresh]])
+        self.means = torch.cat([self.means, new[fresh]])
 
     @torch.no_grad()
     def spread(self, features, centres):

@@ -51,6 +51,10 @@ class CounterfactualFeatures(DrawnAnew):
         scores (float): Weight of both divergences. Defaults to 3.
         retain (float): :math:`\lambda_r`. Defaults to 5.
         blocks (int): How many blocks, counted from the last. Defaults to 3.
+        teacher_cache (float): Megabytes for what the teacher said of images
+            that come again, where ``forget.data.variants`` or the pipeline
+            lets them. Defaults to 0: it is asked each time.
+        half_cache (bool): Keep it in half precision. Defaults to False.
         anew, anew_epochs: See :class:`DrawnAnew`. Default to 0 and 1.
         alpha, sparsity_start, sparsity_end, mode: See
             :class:`GroupSparsity`. Default to 0, 0, None, ``'proximal'``.
@@ -71,6 +75,8 @@ class CounterfactualFeatures(DrawnAnew):
                  scores=3.,
                  retain=5.,
                  blocks=3,
+                 teacher_cache=0.,
+                 half_cache=False,
                  anew=0.,
                  anew_epochs=1,
                  alpha=0.,
@@ -82,12 +88,15 @@ class CounterfactualFeatures(DrawnAnew):
         owner = type(self).__name__
         self.weights = dict(
             means=means, spread=spread, keep=keep, scores=scores)
-        check_numbers(owner, dict(self.weights, retain=retain))
+        check_numbers(
+            owner,
+            dict(self.weights, retain=retain, teacher_cache=teacher_cache))
         if isinstance(blocks,
                       bool) or not isinstance(blocks, int) or blocks < 0:
             raise ForgetError(f'blocks of {owner} must be a whole number >= '
                               f'0, not {blocks!r}')
         self.retain, self.needs_blocks = retain, blocks
+        self.teacher_cache, self.half_cache = teacher_cache, bool(half_cache)
         self.forgotten, self._statistics = [], {}
 
     def extra_modules(self, model):

@@ -5,6 +5,8 @@ from typing import Dict, List, Optional
 from torch import Tensor
 
 STREAMS = ('forget', 'retain')
+# Before the name of a block among tensors by name.
+_BLOCK = 'blocks.'
 
 
 @dataclass
@@ -64,7 +66,28 @@ class StreamOutputs:
     def tensors(self):
         """dict[str, Tensor]: What differs from image to image, by name."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k: v for k, v in found.items() if isinstance(v, Tensor)}
+        found = {k: v for k, v in found.items() if isinstance(v, Tensor)}
+        for name, value in (self.blocks or {}).items():
+            found[f'{_BLOCK}{name}'] = value
+        return found
+
+    @classmethod
+    def from_tensors(cls, tensors, sigmoid):
+        """Put together what :meth:`tensors` took apart.
+
+        Args:
+            tensors (dict[str, Tensor]): By the same names.
+            sigmoid (bool): See the class.
+
+        Returns:
+            StreamOutputs: With these tensors.
+        """
+        blocks = {
+            k.removeprefix(_BLOCK): v
+            for k, v in tensors.items() if k.startswith(_BLOCK)
+        }
+        others = {k: v for k, v in tensors.items() if not k.startswith(_BLOCK)}
+        return cls(sigmoid=sigmoid, blocks=blocks or None, **others)
 
 
 @dataclass

@@ -123,12 +123,11 @@ class TeacherMixin:
             k: torch.stack([one[k] for one in kept]).to(images.device)
             for k in kept[0]
         }
-        return StreamOutputs(
-            sigmoid=self._cache.sigmoid,
-            **{
+        return StreamOutputs.from_tensors(
+            {
                 k: v.to(images) if v.is_floating_point() else v
                 for k, v in together.items()
-            })
+            }, self._cache.sigmoid)
 
 
 @torch.no_grad()

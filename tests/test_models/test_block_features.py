@@ -49,8 +49,9 @@ def by_hand(model, variant, inputs):
 
 
 @EVERY
+@pytest.mark.parametrize('megabytes', [0, 10])
 @torch.no_grad()
-def test_streams_have_their_own_images(variant):
+def test_streams_have_their_own_images(variant, megabytes):
     plain = plain_classifier(variant)
     model = build_forgetting(
         variant, method=dict(type='Inside'), train='all').eval()
@@ -63,8 +64,13 @@ def test_streams_have_their_own_images(variant):
     model.teacher.load_state_dict(state)
     other = plain_classifier(variant)
     other.load_state_dict(state)
+    model.method.teacher_cache = megabytes
+    model.clear_teacher_cache()
     for model.streams in ('fused', 'separate'):
-        model.loss(*batch())
+        terms = model.loss(*batch())
+        # The second time from the cache.
+        hits = float(terms.get('teacher/hits', 0))
+        assert hits == (.5 if megabytes and model.streams == 'separate' else 0)
         for stream, terms in model.method.seen.items():
             inputs, _ = of_stream(*batch(), stream)
             for said, network in ((terms.student, plain), (terms.teacher,
