@@ -158,6 +158,19 @@ def test_every_method_is_built(path, folders):
                     _scope_='gslora_mm'))
 
 
+@pytest.mark.parametrize('path', SMALL, ids=lambda p: p.stem)
+def test_small_comparison_has_its_recovery(path, tmp_path):
+    """Nothing is tuned there, so that all runs are planned at once."""
+    planned = Comparison(path, tmp_path / 'out')
+    settings, methods = planned.settings.settings.values, names_in(path)
+    assert len(planned.runs) == len(settings) * len(methods) * len(
+        planned.settings.seeds)
+    found = Recovery(path.with_stem(f'recover_{path.stem}'), tmp_path / 'out')
+    assert found.comparison.settings.name == planned.settings.name
+    assert set(found.names) <= set(settings)
+    assert set(found.methods) <= set(methods) and found.methods
+
+
 @pytest.mark.parametrize('path', RECOVERIES, ids=lambda p: p.stem)
 def test_shipped_recovery_names_what_there_is(path, tmp_path, folders):
     folders(path)
