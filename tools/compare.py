@@ -19,7 +19,7 @@ def parse_args():
         'diverged.')
     parser.add_argument(
         'configs', nargs='+', help='config files with a comparison section')
-    add_grid_arguments(parser, 'work_dirs/compare/<config>')
+    add_grid_arguments(parser, 'work_dirs/compare/<config>', 'comparison')
     add_run_options(parser)
     parser.add_argument(
         '--methods', nargs='+', help='run these only, by name of their file')

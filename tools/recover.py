@@ -18,7 +18,8 @@ def parse_args():
         'and probe their features; started again, it goes on where it was. '
         'Run the comparison that it names first.')
     parser.add_argument('config', help='config file with a recovery section')
-    add_grid_arguments(parser, 'work_dirs/compare/<config>', 'models')
+    add_grid_arguments(parser, 'work_dirs/compare/<config>', 'comparison',
+                       'models')
     parser.add_argument(
         '--methods', nargs='+', help='these only, by name of their file')
     parser.add_argument(

@@ -17,7 +17,7 @@ def parse_args():
         description='Run every cell of a study; started again, it goes on '
         'where it was. Exits with status 1 if a run failed.')
     parser.add_argument('config', help='config file with a study section')
-    add_grid_arguments(parser, 'work_dirs/studies/<config>')
+    add_grid_arguments(parser, 'work_dirs/studies/<config>', 'study')
     add_run_options(parser)
     return parser.parse_args()
 

@@ -42,8 +42,8 @@ def pretrain(cfg, resume=False, out=None):
     make_stoppable(cfg)
     found = resume_point(folder) if resume else None
     cfg.resume = found is not None
-    if resume:
-        cfg.load_from = found and str(found)
+    if found:
+        cfg.load_from = str(found)
     if not resume:
         (folder / STOPPED).unlink(missing_ok=True)
     with fast_cpu_attention():

@@ -1,7 +1,9 @@
 """``run.json``: which run a folder belongs to."""
 from pathlib import Path
 
+from ..lora import fingerprint
 from ..utils import ForgetError, read_form, write_json
+from .checkpoints import load_plain_state
 from .config_file import config_content, config_digest, without_places
 from .data_digests import data_digests
 
@@ -69,6 +71,29 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
             dict(old, config=content, config_digest=record['config_digest']))
     return len(content['forget']['requests']) - len(
         shorter['forget']['requests'])
+
+
+def began_as(cfg, work_dir):
+    """Whether a run began with the weights and data that a config names.
+
+    Args:
+        cfg (Config): The whole config.
+        work_dir (Path): Folder of the run.
+
+    Returns:
+        bool: Whether it did.
+
+    Raises:
+        ForgetError: If its record or the checkpoint cannot be read.
+    """
+    old = read_form(
+        Path(work_dir) / RECORD, {
+            'config': dict,
+            'base_fingerprint': str
+        })
+    state, _ = load_plain_state(cfg.load_from)
+    return (old['base_fingerprint'] == fingerprint(state)
+            and old.get('data') == data_digests(cfg))
 
 
 def _as_long_as(old, new):

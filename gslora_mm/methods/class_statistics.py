@@ -1,6 +1,7 @@
 """Running statistics of features, class by class."""
 import torch
 from torch import nn
+from torch.nn.functional import one_hot
 
 _PERIOD, _LEAST, _TINY = 20, 1e-3, 1e-12
 
@@ -50,10 +51,11 @@ class ClassStatistics(nn.Module):
             keys (Tensor): Labels, and what is seen in the images, (N, 2).
         """
         found, index = keys.unique(dim=0, return_inverse=True)
-        counts = index.bincount(minlength=len(found))[:, None]
         own = features.detach().float()
-        new = own.new_zeros(len(found), own.shape[1]).index_add_(
-            0, index, own) / counts
+        # A product has one order of its sums on a GPU, too.
+        member = one_hot(index, len(found)).to(own).T
+        counts = member.sum(1, True)
+        new = member @ own / counts
         known = self.find(found)
         fresh = known < 0
         if not len(self.means):

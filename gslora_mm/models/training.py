@@ -90,13 +90,14 @@ class TrainingMixin:
         reset_lora(self)
         self._is_init = True
 
-    def start_anew(self, share=1., generator=None):
+    def start_anew(self, share=None, generator=None):
         r"""Draw weights as the plain model does, with a seed of its own.
 
         Args:
-            share (float): :math:`a` of :math:`(1 - a) \theta + a
-                \theta_{drawn}`. Below 1, what does not train and buffers
-                (statistics of norms) stay. Defaults to 1: all anew.
+            share (float, optional): :math:`a` of :math:`(1 - a) \theta + a
+                \theta_{drawn}` of what trains; the rest, and buffers
+                (statistics of norms), stay. Defaults to None: all of the
+                model is drawn anew.
             generator (torch.Generator, optional): Gives the seed. Defaults
                 to the model's.
 
@@ -104,14 +105,14 @@ class TrainingMixin:
             ForgetError: If all are drawn, and one would stay as it is drawn.
         """
         state = draw_weights(self.plain_config, generator or self.generator)
-        if share < 1:
+        if share is None:
+            self._check_all_train(state)
+        else:
             state = {
                 name: torch.lerp(p.detach().cpu(), state[name].to(p.dtype),
                                  share)
                 for name, p in self.named_parameters() if p.requires_grad
             }
-        else:
-            self._check_all_train(state)
         self.load_state_dict(state, strict=False)
 
     def _check_all_train(self, drawn):

@@ -67,19 +67,33 @@ def copy_folder(folder, path, leave=()):
     Raises:
         ForgetError: If it cannot be read or written, or the disk is full.
     """
-    path = Path(path)
+    folder, path = Path(folder), Path(path)
     partial = path.with_name(f'.{os.getpid()}-{path.name}')
+    # Of processes that were killed.
+    for old in path.parent.glob(f'.*-{path.name}'):
+        shutil.rmtree(old, ignore_errors=True)
 
     def left_out(where, names):
-        return [n for n in names if n in leave and Path(where) == Path(folder)]
+        return [n for n in names if n in leave and Path(where) == folder]
+
+    def copy(source, target):
+        try:
+            shutil.copy2(source, target)
+            sync(target)
+        except OSError as err:
+            # Of an OSError copytree makes a list, and goes on.
+            raise ForgetError(f'cannot copy {source}: {_reason(err)}; '
+                              f'{_cure(err)}') from err
 
     try:
-        shutil.copytree(folder, partial, ignore=left_out)
+        shutil.copytree(folder, partial, ignore=left_out, copy_function=copy)
+        for place in (partial, *partial.rglob('*/')):
+            sync(place)
         os.replace(partial, path)
         sync(path.parent)
     except (OSError, shutil.Error) as err:
         raise ForgetError(f'cannot copy {folder} to {path}: {_reason(err)}; '
-                          f'{_CURE}') from err
+                          f'{_cure(err)}') from err
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -152,6 +166,12 @@ def _is_write_failure(err):
     # Some writers of torch and safetensors report it in words of their own.
     return isinstance(err, OSError) or 'PytorchStreamWriter' in str(
         err) or 'unexpected pos' in str(err)
+
+
+def _cure(err):
+    if getattr(err, 'errno', None) in UNWRITABLE:
+        return _CURE
+    return 'check the file and its permissions'
 
 
 def _reason(err):

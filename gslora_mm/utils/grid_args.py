@@ -1,16 +1,17 @@
 """Arguments of the tools that run many models and draw one table."""
 
 
-def add_grid_arguments(parser, default, parts='runs'):
+def add_grid_arguments(parser, default, what, parts='runs'):
     """Add what ``study.py``, ``compare.py`` and ``recover.py`` share.
 
     Args:
         parser (argparse.ArgumentParser): Of the tool.
         default (str): The folder without ``--work-dir``, for people.
+        what (str): Whose folder it is.
         parts (str): What ``--jobs`` counts. Defaults to ``'runs'``.
     """
     parser.add_argument(
-        '--work-dir', help=f'folder of the results; default {default}')
+        '--work-dir', help=f'folder of the {what}; default {default}')
     parser.add_argument(
         '--seeds', nargs='+', type=int, help='default from the config')
     parser.add_argument(

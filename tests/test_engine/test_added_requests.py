@@ -1,16 +1,23 @@
 """Requests that are added to a run end as if they had been there before."""
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import tiny_classifier
 import tiny_run
+import torch
 from random_kills import different
 from tiny_run import run_sequence
 
+from gslora_mm.engine import read_config
+from gslora_mm.engine.compare import Comparison
+from gslora_mm.engine.run_record import began_as
 from gslora_mm.provenance import verify_run
 from gslora_mm.release import export_release
 from gslora_mm.utils import ForgetError
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
 
 def read(path):
@@ -110,3 +117,37 @@ def test_only_behind_the_others(tmp_path):
                 'forget.lora.rank': 1
             })
     assert different(tiny_classifier.finished_run(), run) == []
+
+
+def test_longer_setting_of_a_comparison(tmp_path):
+    """It goes on from the shorter one, and ends as a run of its own."""
+    config = tmp_path / 'compare.py'
+    (tmp_path / 'configured.py').write_text("title = 'As configured'\n")
+    settings = dict(
+        single={'forget.requests': tiny_classifier.REQUESTS[:1]}, continual={})
+    config.write_text(
+        f'base = {str(tiny_classifier.tiny_config())!r}\n'
+        f"comparison = dict(methods=['configured.py'], settings={settings!r})")
+    for wanted in (['single'], None):
+        Comparison(config, tmp_path / 'out', settings=wanted).run(TOOLS)
+    run = tmp_path / 'out/cells/setting=continual,method=configured/seed_0'
+    assert 'requests added to the run: 1' in (run / 'run.log').read_text()
+    whole = tiny_classifier.finished_run()
+    for name in ('merged.pth', 'metrics.json'):
+        path = f'request_02/{name}'
+        assert (run / path).read_bytes() == (whole / path).read_bytes()
+    assert verify_run(run).whole
+
+
+def test_other_weights_under_the_same_name(tmp_path):
+    """A run that began with others is not gone on from."""
+    run = tmp_path / 'run'
+    first_alone(tiny_classifier, run)
+    cfg = read_config(str(tiny_classifier.tiny_config()))
+    assert began_as(cfg, run)
+    state = torch.load(cfg.load_from, weights_only=True)
+    weight = next(iter(state['state_dict'].values()))
+    weight += 1
+    cfg.load_from = str(tmp_path / 'other.pth')
+    torch.save(state, cfg.load_from)
+    assert not began_as(cfg, run)

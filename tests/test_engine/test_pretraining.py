@@ -31,9 +31,9 @@ def _config():
         folder / 'config.py', data_root=str(images))
 
 
-def _pretrain(folder, resume=False):
+def _pretrain(folder, resume=False, load_from=None):
     cfg = read_config(str(_config()))
-    cfg.work_dir, cfg.load_from = str(folder), None
+    cfg.work_dir, cfg.load_from = str(folder), load_from
     cfg.default_hooks.checkpoint = dict(
         type='CheckpointHook', interval=2, max_keep_ckpts=1)
     return pretrain(cfg, resume)
@@ -63,6 +63,14 @@ def test_stopped_and_continued(moment, undisturbed, tmp_path, monkeypatch):
     assert resume_point(tmp_path) == tmp_path / STOPPED
     assert _pretrain(tmp_path, resume=True).read_bytes() == undisturbed
     assert not (tmp_path / STOPPED).exists()
+
+
+def test_starting_weights_are_those_of_the_config(undisturbed, tmp_path):
+    """Also where a training may be resumed, and there is none yet."""
+    weights = str(tiny_classifier.base_checkpoint())
+    plain = _pretrain(tmp_path / 'plain', load_from=weights).read_bytes()
+    found = _pretrain(tmp_path / 'new', resume=True, load_from=weights)
+    assert found.read_bytes() == plain != undisturbed
 
 
 def test_farthest_checkpoint_that_is_whole(tmp_path):

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from kill_and_resume import KilledRun, differences
 from tiny_run import run_seconds, run_sequence
 
 from gslora_mm.engine import request_run
+from gslora_mm.engine.hooks.base_weights_hook import BaseWeightsHook
 from gslora_mm.utils import ForgetError
 
 
@@ -147,3 +149,12 @@ def test_two_processes_in_one_folder(run, config, half):
         holder.wait()
     run_sequence(config, half, resume=True)
     assert (half / 'request_02/metrics.json').is_file()
+
+
+def test_checkpoint_with_other_weights_is_refused():
+    """Or the base would be loaded over what was learnt, without a word."""
+    hook = BaseWeightsHook('base.pth', 'print')
+    runner = SimpleNamespace(
+        model=torch.nn.Linear(1, 1), iter=5, work_dir='runs/request_01')
+    with pytest.raises(ForgetError, match='runs/request_01 holds other'):
+        hook.before_train(runner)

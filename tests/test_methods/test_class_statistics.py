@@ -35,6 +35,27 @@ def test_means_move_as_by_single_images(known):
     assert known.find(keys((5, 2), (2, 5))).tolist() == [-1, 1]
 
 
+def test_known_and_new_classes_in_one_batch(known):
+    first = draw(4)
+    known.update(first, keys((3, 0), (1, 2), (3, 0), (1, 1)))
+    labels = [(9, 9), (1, 2), (0, 0), (3, 0), (9, 9), (1, 2), (3, 0), (3, 0)]
+    second = draw(8, 1)
+    known.update(second, keys(*labels))
+    wanted = {(3, 0): first[[0, 2]].mean(0), (1, 2): first[1],
+              (1, 1): first[3]}  # yapf: disable
+    for label in set(labels):
+        own = second[[i for i, other in enumerate(labels) if other == label]]
+        if label in wanted:
+            for image in range(len(own)):
+                wanted[label] = (
+                    MOMENTUM * wanted[label] + (1 - MOMENTUM) * own.mean(0))
+        else:
+            wanted[label] = own.mean(0)
+    assert len(known.means) == len(known.keys) == len(wanted)
+    torch.testing.assert_close(
+        known.mean(keys(*wanted)), torch.stack(list(wanted.values())))
+
+
 def test_covariance_inside_of_classes(known):
     features, labels = draw(8), keys(*[(i % 2, i % 2) for i in range(8)])
     known.update(features, labels)

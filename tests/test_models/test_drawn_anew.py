@@ -13,9 +13,9 @@ SIDES = dict(
     ddetr=(detr_toys, 'CounterfactualTeacher', {}))
 
 
-def build(variant, train='all', **more):
+def build(variant, train='all', share=SHARE, **more):
     toys, kind, options = SIDES[variant]
-    method = dict(type=kind, anew=SHARE, anew_epochs=2, **options, **more)
+    method = dict(type=kind, anew=share, anew_epochs=2, **options, **more)
     model = toys.build_forgetting(
         variant, method=method, train=train, forgotten=[1])
     # mmdet leaves some weights as the memory was.
@@ -48,8 +48,9 @@ def state(model):
 
 
 @pytest.mark.parametrize('variant', SIDES)
-def test_mixed_in_the_first_epochs(variant):
-    model = build(variant)
+@pytest.mark.parametrize('share', [SHARE, 1.])
+def test_mixed_in_the_first_epochs(variant, share):
+    model = build(variant, share=share)
     named = model.named_parameters(remove_duplicate=False)
     trained = {n for n, p in named if p.requires_grad}
     begin(model)
@@ -61,7 +62,7 @@ def test_mixed_in_the_first_epochs(variant):
         new, after = drawn(variant, SEED + epoch), state(model)
         for key, value in after.items():
             if key in trained:
-                mixed = (1 - SHARE) * before[key] + SHARE * new[key]
+                mixed = (1 - share) * before[key] + share * new[key]
                 torch.testing.assert_close(value, mixed)
             else:
                 assert torch.equal(value, before[key]), key

@@ -14,7 +14,7 @@ import pytest
 from compare_toys import METHODS, REQUESTS, write_comparison, write_tools
 from tool_calls import REPO, call, error_of
 
-from gslora_mm.engine.compare import Comparison
+from gslora_mm.engine.compare import Comparison, shared_requests
 from gslora_mm.engine.compare.search import draw_trials
 from gslora_mm.utils import ForgetError
 
@@ -28,6 +28,8 @@ RUNS = [
 @pytest.fixture
 def tools(tmp_path, monkeypatch):
     """A stand-in for train.py; what it started is in a file."""
+    # It has no base model that could change.
+    monkeypatch.setattr(shared_requests, 'began_as', lambda cfg, folder: True)
     monkeypatch.setenv('STARTED', str(tmp_path / 'started'))
     return write_tools(tmp_path / 'tools')
 
@@ -200,25 +202,33 @@ def test_setting_that_begins_another_is_not_run(tmp_path, tools):
     assert len(list(alone.glob('cells/*'))) == 6
 
 
-def test_setting_goes_on_from_a_finished_one(tmp_path, tools):
-    config = write_comparison(
+@pytest.fixture
+def one_filter(tmp_path):
+    """A comparison of one method."""
+    return write_comparison(
         tmp_path / 'methods.py',
         methods=dict(filter=METHODS['filter']),
         settings=BEGINS)
+
+
+def folders(out):
+    return (out / f'cells/setting={name},method=filter' for name in BEGINS)
+
+
+def test_setting_goes_on_from_a_finished_one(tmp_path, tools, one_filter):
     out = tmp_path / 'out'
-    Comparison(config, out, settings=['single']).run(tools)
-    single, whole = (
-        out / f'cells/setting={name},method=filter' for name in BEGINS)
+    Comparison(one_filter, out, settings=['single']).run(tools)
+    single, whole = folders(out)
     # One has its weights no more.
     (single / 'seed_1/request_01/merged.pth').unlink()
     for seed in (0, 1):
         (single / f'seed_{seed}/request_01/subset.json').write_text('{}')
     # One was copied, and the process killed before it was claimed.
-    Comparison(config, out, settings=['single'], seeds=[2]).run(tools)
+    Comparison(one_filter, out, settings=['single'], seeds=[2]).run(tools)
     shutil.copytree(single / 'seed_2', whole / 'seed_2')
     (whole / 'seed_2/settings.json').unlink()
     (whole / 'seed_2/copied').write_text('')
-    Comparison(config, out, seeds=[0, 1, 2]).run(tools)
+    Comparison(one_filter, out, seeds=[0, 1, 2]).run(tools)
     kept = {p.parents[1].name for p in whole.glob('*/request_01/subset.json')}
     assert kept == {'seed_0'}
     assert (whole / 'seed_2/copied').is_file()
@@ -230,6 +240,48 @@ def test_setting_goes_on_from_a_finished_one(tmp_path, tools):
     first = json.loads((single / 'seed_0/settings.json').read_text())
     assert first['forget']['requests'] == REQUESTS[:1]
     assert not list(out.glob('cells/*/.*'))
+
+
+def test_other_base_models_are_not_gone_on_from(tmp_path, tools, one_filter,
+                                                monkeypatch):
+    out = tmp_path / 'out'
+    Comparison(one_filter, out, settings=['single']).run(tools)
+    single, whole = folders(out)
+    (single / 'seed_0/request_01/subset.json').write_text('{}')
+    monkeypatch.setattr(shared_requests, 'began_as', lambda cfg, folder: False)
+    Comparison(one_filter, out).run(tools)
+    assert not (whole / 'seed_0/request_01/subset.json').exists()
+    assert len(list(whole.glob('seed_0/request_*'))) == 2
+
+
+def test_what_cannot_be_copied_stops_nothing_else(tmp_path, tools, one_filter,
+                                                  monkeypatch):
+    out = tmp_path / 'out'
+    Comparison(one_filter, out, settings=['single']).run(tools)
+    single, whole = folders(out)
+    (single / 'seed_0/dangling').symlink_to('nowhere')
+    with pytest.raises(ForgetError, match='1 runs failed.*cannot copy'):
+        Comparison(one_filter, out).run(tools)
+    assert [p.name for p in whole.glob('seed_*/summary.json')]
+    assert not (whole / 'seed_0').exists()
+    table = pd.read_csv(out / 'compare.csv')
+    assert set(table[table['setting'] == 'continual']['n']) == {1}
+
+
+def test_finished_runs_are_read_before_longer_ones(tmp_path, tools):
+    """Of three settings, the longest is added later."""
+    out, path = tmp_path / 'out', tmp_path / 'methods.py'
+    methods = dict(filter=METHODS['filter'])
+    config = write_comparison(path, methods=methods, settings=BEGINS)
+    Comparison(config, out).run(tools)
+    before = pd.read_csv(out / 'compare.csv')
+    longest = {'forget.requests': [*REQUESTS, ['square']]}
+    config = write_comparison(
+        path, methods=methods, settings=dict(BEGINS, all=longest))
+    Comparison(config, out).tabulate()
+    after = pd.read_csv(out / 'compare.csv')
+    pd.testing.assert_frame_equal(
+        after[after['setting'] != 'all'].reset_index(drop=True), before)
 
 
 def test_setting_that_only_looks_alike_is_run(tmp_path, tools):

@@ -159,6 +159,32 @@ def test_reference_never_sees_the_classes(tmp_path, compared, config):
         assert data.dataset.type == 'gslora_mm.ShapesFolder'
 
 
+def test_settings_that_ask_the_same_share_what_is_given(tmp_path, config):
+    """The original, and the model that never saw the classes."""
+    heart = {'forget.requests': [['heart']]}
+    write_comparison(
+        tmp_path / 'methods.py',
+        settings=dict(
+            one=heart,
+            two={
+                **heart, 'train_cfg.max_epochs': 3
+            },
+            larger={
+                **heart, 'train_dataloader.batch_size': 7
+            },
+            other={'forget.requests': [['star']]}))
+    found = Recovery(config, tmp_path / 'out')
+    homes = {t.setting: t.place.parts[0] for t, *_ in found.targets
+             if t.method == 'original'}  # yapf: disable
+    assert homes == dict(one='one', two='one', larger='larger', other='other')
+    references = {t.setting: t.checkpoint for t, *_ in found.targets
+                  if t.method == 'reference'}  # yapf: disable
+    assert references['one'] == references['two'] != references['larger']
+    assert len(found.jobs) == len({job.result for job in found.jobs}) == 3 * 2
+    places = {t.place for t, *_ in found.targets if t.method == 'filter'}
+    assert len(places) == 4 * 2
+
+
 def test_table_against_plain_python(tmp_path, compared, measured, config):
     run(config, compared, tmp_path)
     frame = pd.read_csv(compared / 'recover/recover.csv')

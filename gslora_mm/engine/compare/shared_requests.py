@@ -5,6 +5,7 @@ from ...analysis.summary import read_requests
 from ...utils import copy_folder
 from ..artefacts import MERGED
 from ..config_file import plain
+from ..run_record import began_as
 from ..study.jobs import CONFIG, SETTINGS, Run
 
 
@@ -44,8 +45,16 @@ class FurtherRequests(Run):
     first: Run = field(default=None, repr=False)
 
     def claim(self):
-        """Copy the finished run, unless that was done before."""
-        if not self.folder.exists():
+        """Copy the finished run, unless that was done before.
+
+        One of another base model or other data is left alone: this run then
+        begins with its first request.
+
+        Raises:
+            ForgetError: If it cannot be copied.
+        """
+        if not self.folder.exists() and began_as(self.config,
+                                                 self.first.folder):
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             copy_folder(self.first.folder, self.folder, (CONFIG, SETTINGS))
         super().claim()
@@ -112,10 +121,18 @@ def _read_from(run, others, axis, wanted):
     ]
     if not longer:
         return run
-    # One that is itself read from another has a longer one, too.
-    whole = max(longer, key=lambda r: r.requests)
+    # What there is, before what may come; a run that is itself read from
+    # another has a longer one, too.
+    whole = max(
+        longer,
+        key=lambda r:
+        (_has(r, run.requests), bool(r.is_started()), r.requests))
     return FirstRequests(
         **dict(_plan_of(run), folder=whole.folder), whole=whole)
+
+
+def _has(run, requests):
+    return run.is_started() and len(read_requests(run.folder)) >= requests
 
 
 def _plan_of(run):

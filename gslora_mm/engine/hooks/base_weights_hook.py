@@ -51,10 +51,17 @@ class BaseWeightsHook(Hook):
         """Load the base unless resumed; check it and the start of LoRA.
 
         Raises:
-            ForgetError: If base weights are not those of the checkpoint.
+            ForgetError: If base weights are not those of the checkpoint, or
+                a run goes on from a checkpoint that holds other weights than
+                those that train.
         """
         model = unwrap(runner.model)
         if not self.resumed:
+            if runner.iter:
+                raise ForgetError(
+                    f'the training checkpoint in {runner.work_dir} holds '
+                    'other weights than train now; it is of another version: '
+                    'remove the folder, and the request starts again')
             state, _ = load_plain_state(self.base)
             load_into(model, state, self.base)
             self._check_start(model)

@@ -1,4 +1,5 @@
 """What is left of forgotten classes: bring them back, and look."""
+import json
 from functools import partial
 from pathlib import Path
 
@@ -7,14 +8,15 @@ from ...analysis.recover_table import write_recovery
 from ...utils import ForgetError
 from ..compare import Comparison
 from ..compare.comparison import named_choice
+from ..config_file import config_content
 from ..run_lock import lock_run
 from ..study.queue import JobQueue, failures
 from ..tasks import task_of
 from .config import read_recovery
-from .measure import CURVE, measure_curve
+from .measure import CURVE, measure_curve, recovery_config
 from .model_job import ModelJob
 from .probe_run import PROBES, measure_probes
-from .targets import find_targets, reference_jobs, setting_config
+from .targets import Target, find_targets, reference_jobs, setting_config
 from .variants import RESERVED, kind_of
 
 # References are the same, whatever is measured.
@@ -28,7 +30,8 @@ class Recovery:
     checkpoints, the original, and one trained without the classes. Every
     curve is measured once and kept in ``recover/curves`` of the comparison's
     folder, the answers of a model to probes in ``recover/probes``; where they
-    are, the weights may go.
+    are, the weights may go. What settings have in common, the original and a
+    reference of which they ask the same, is measured in the first of them.
 
     Args:
         config (str): The config of the recovery.
@@ -57,15 +60,29 @@ class Recovery:
         given = self.settings.methods if methods is None else methods
         self.methods = named_choice(f'recovery.methods of {config}', given,
                                     compared.titles)
-        self.targets, self.jobs = [], []
+        self.targets, self.jobs, homes = [], [], {}
         for name in self.names:
             cfg, request = setting_config(compared, name,
                                           self.settings.options)
-            jobs = reference_jobs(self.settings, name, request,
+            home = homes.setdefault(self._question(cfg, request), name)
+            jobs = reference_jobs(self.settings, home, request,
                                   self.comparison.work_dir / _REFERENCES)
-            self.jobs += jobs.values()
-            self.targets += [(target, cfg, request) for target in find_targets(
-                self.comparison, self.settings, name, self.methods, cfg, jobs)]
+            self.jobs += jobs.values() if home == name else ()
+            self.targets += [
+                (target, cfg, request)
+                for target in find_targets(self.comparison, self.settings,
+                                           name, self.methods, cfg, jobs, home)
+            ]
+
+    def _question(self, cfg, request):
+        """str: The same of settings that ask the same of a given model."""
+        model = Target('', '', '', 0, Path('none'))
+        configs = [
+            recovery_config(cfg, request, model, variant, self.settings)
+            for variant in self.settings.variants.values()
+        ]
+        asked = [config_content(config) for config in configs]
+        return json.dumps([str(cfg.load_from), asked], sort_keys=True)
 
     def run(self, tools, jobs=1):
         """Measure what is not measured, then write table and figure.
@@ -140,12 +157,13 @@ class Recovery:
 
     def _model_jobs(self):
         """Every model that is there, or will be, as a job."""
-        found, trained = [], {job.result: job for job in self.jobs}
+        found, trained = {}, {job.result: job for job in self.jobs}
         for target, cfg, request in self.targets:
             needs = trained.get(target.checkpoint)
             if not needs and not target.checkpoint.is_file():
                 continue
-            found.append(
+            found.setdefault(
+                target.place,
                 ModelJob(
                     f'{target.setting}, {target.title}, seed {target.seed}',
                     self.work_dir / 'curves' / target.place, [
@@ -154,7 +172,7 @@ class Recovery:
                         str(target.seed), '--methods', *self.methods, '--only',
                         str(target.place)
                     ], self._results(target, cfg, request), needs))
-        return found
+        return list(found.values())
 
     def _check_data(self):
         """Generated data is written here."""

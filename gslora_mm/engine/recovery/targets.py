@@ -24,17 +24,21 @@ class Target:
         title (str): What tables call it.
         seed (int): The seed.
         checkpoint (Path): Its weights.
+        home (str): Setting in whose folder it is measured, if that is
+            another one.
     """
     setting: str
     method: str
     title: str
     seed: int
     checkpoint: Path
+    home: str = ''
 
     @property
     def place(self):
         """Path: Where its files lie."""
-        return Path(self.setting) / self.method / f'seed_{self.seed}'
+        return (Path(self.home or self.setting) / self.method /
+                f'seed_{self.seed}')
 
 
 def setting_config(comparison, setting, more=None):
@@ -58,7 +62,7 @@ def setting_config(comparison, setting, more=None):
     return cfg, ForgetSettings.from_config(cfg).requests[-1]
 
 
-def find_targets(comparison, recovery, setting, methods, cfg, reference):
+def find_targets(comparison, recovery, setting, methods, cfg, reference, home):
     """The models of one setting, finished or not.
 
     Args:
@@ -69,6 +73,8 @@ def find_targets(comparison, recovery, setting, methods, cfg, reference):
         cfg (Config): Config of the setting.
         reference (dict[int, Preparation]): Model that never saw the
             classes, by seed.
+        home (str): Setting in whose folder the original and the reference
+            are measured.
 
     Returns:
         list[Target]: The original first, then the reference, methods and
@@ -76,12 +82,12 @@ def find_targets(comparison, recovery, setting, methods, cfg, reference):
     """
     titles, seeds = comparison.settings.titles, recovery.seeds
     found = [
-        Target(setting, ORIGINAL, 'Original', seed, Path(str(cfg.load_from)))
-        for seed in seeds
+        Target(setting, ORIGINAL, 'Original', seed, Path(str(cfg.load_from)),
+               home) for seed in seeds
     ]
     found += [
         Target(setting, REFERENCE, recovery.reference['title'], seed,
-               job.result) for seed, job in reference.items()
+               job.result, home) for seed, job in reference.items()
     ]
     for method in methods:
         runs = {

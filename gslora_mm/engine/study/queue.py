@@ -103,7 +103,11 @@ class JobQueue:
                 self._fail(job, f'{needs.title} failed')
 
     def _start(self, job):
-        job.claim()
+        try:
+            job.claim()
+        except ForgetError as err:
+            self._fail(job, str(err))
+            return
         log = open(job.folder / LOG, 'a')
         command = [sys.executable, self.tools / job.tool, *job.arguments()]
         process = subprocess.Popen(
