@@ -8,8 +8,8 @@ class CfgOptions(DictAction):
     """mmengine's ``DictAction``, with errors instead of tracebacks.
 
     Raises:
-        ForgetError: If an option is not ``key=value`` or its brackets do not
-            match.
+        ForgetError: If an option is not ``key=value``, its brackets do not
+            match, or its value is a call.
     """
 
     def __call__(self, parser, namespace, values, option_string=None):
@@ -25,3 +25,8 @@ class CfgOptions(DictAction):
                 raise ForgetError(
                     f'{option_string} {text!r}: {err}; quote '
                     'the whole option and close every bracket') from err
+            except RecursionError as err:
+                raise ForgetError(
+                    f'{option_string} {text!r}: values are numbers, words '
+                    'and lists, [a,b] or (a,b); name keys inside of others '
+                    'with dots, a.b=1, or change a config file') from err

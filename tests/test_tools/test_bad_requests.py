@@ -52,6 +52,7 @@ BAD_OPTIONS = [
     ('load_from=None', 'no base checkpoint', 'load_from'),
     ('load_from', "'load_from'", 'key=value'),
     ('forget.requests=[[star]', 'forget.requests', 'bracket'),
+    ('forget.data=dict(ratio=1.,shots=2)', 'forget.data', 'a.b=1'),
 ]
 
 
