@@ -41,10 +41,15 @@ data_root = '{{$DATA_ROOT:data/faces/}}'
 image_size = 112
 # Equalized histograms do away with brightness, contrast and gamma of the
 # camera; light from the side is left.
+load = dict(
+    type='gslora_mm.CachedTransforms',
+    transforms=[
+        dict(type='LoadImageFromFile'),
+        dict(type='Resize', scale=(image_size, image_size)),
+        dict(type='Equalize', prob=1.),
+    ])
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(image_size, image_size)),
-    dict(type='Equalize', prob=1.),
+    load,
     dict(
         type='RandomCrop',
         crop_size=image_size,
@@ -54,12 +59,7 @@ train_pipeline = [
     dict(type='ColorJitter', brightness=0.2, contrast=0.2),
     dict(type='PackInputs')
 ]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(image_size, image_size)),
-    dict(type='Equalize', prob=1.),
-    dict(type='PackInputs')
-]
+test_pipeline = [load, dict(type='PackInputs')]
 train_dataloader = dict(
     batch_size=32, dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(

@@ -1,3 +1,4 @@
+from .cached_transforms import CachedTransforms
 from .class_orders import (COCO_CATEGORY_IDS, coco_class_names_by_id,
                            published_class100_order, published_coco_order,
                            published_requests)
@@ -20,10 +21,10 @@ from .subsets import (few_shot_subset, pooled_subset, random_subset,
 from .without_classes import WithoutClasses
 
 __all__ = [
-    'COCO_CATEGORY_IDS', 'FILLS', 'ForgetRetainDataset', 'HeldOutCoco',
-    'HeldOutFolder', 'PaintedDataset', 'Painter', 'RelearnDataset', 'Request',
-    'SHAPES', 'STYLED_SHAPES', 'ShapesDataset', 'ShapesFolder',
-    'StreamSampler', 'StyledShapesFolder', 'WithoutClasses',
+    'COCO_CATEGORY_IDS', 'CachedTransforms', 'FILLS', 'ForgetRetainDataset',
+    'HeldOutCoco', 'HeldOutFolder', 'PaintedDataset', 'Painter',
+    'RelearnDataset', 'Request', 'SHAPES', 'STYLED_SHAPES', 'ShapesDataset',
+    'ShapesFolder', 'StreamSampler', 'StyledShapesFolder', 'WithoutClasses',
     'check_class_names', 'check_folder_data', 'coco_class_names_by_id',
     'ensure_shapes', 'ensure_shapes_folder', 'few_shot_subset',
     'full_init_checked', 'parse_requests', 'pooled_subset',
