@@ -3,6 +3,8 @@ from pathlib import Path
 
 from study_toys import BASE
 
+from gslora_mm.engine.compare import shared_requests
+
 REQUESTS = [['star', 'ring'], ['heart']]
 # Another split than that of the base.
 SPLIT = {'val_dataloader.dataset.data_root': 'elsewhere/'}
@@ -104,3 +106,17 @@ def write_comparison(path, methods=METHODS, search=None, **content):
         content['search'] = search
     Path(path).write_text(f'base = {str(BASE)!r}\ncomparison = {content!r}\n')
     return path
+
+
+def stand_in_tools(tmp_path, monkeypatch):
+    """Tools of which train.py is a stand-in; see :func:`started`."""
+    # It has no base model that could change.
+    monkeypatch.setattr(shared_requests, 'began_as', lambda cfg, folder: True)
+    monkeypatch.setenv('STARTED', str(tmp_path / 'started'))
+    return write_tools(tmp_path / 'tools')
+
+
+def started(tmp_path):
+    """What the stand-in was started for, a line each."""
+    path = tmp_path / 'started'
+    return path.read_text().splitlines() if path.exists() else []
