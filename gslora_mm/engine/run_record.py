@@ -8,6 +8,8 @@ from .config_file import config_content, config_digest, without_places
 from .data_digests import data_digests
 
 RECORD = 'run.json'
+# Sections of ``forget`` in which a list has a value for each request.
+_FOR_EACH = ('method', 'ema')
 
 
 def differing_keys(old, new, prefix=''):
@@ -27,7 +29,9 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
 
     A run may go on elsewhere: paths of data and base checkpoint may change
     if the base weights, and the annotations or lists of images, are the
-    same. And it may get longer: requests may be added behind those it has.
+    same. And requests that are not begun may change, with the values that
+    are given for each: others may take their place, come behind them, or
+    none.
 
     Args:
         cfg (Config): The whole config.
@@ -36,12 +40,12 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
         base_fingerprint (str): Fingerprint of the base checkpoint.
 
     Returns:
-        int: How many requests were added to the run.
+        str: How the requests of the run changed; empty if they did not.
 
     Raises:
         ForgetError: If the folder holds a run and ``--resume`` was not
             given, or holds the run of another config, base checkpoint or
-            data.
+            data, or has begun requests that are others now.
     """
     path, content = Path(work_dir) / RECORD, config_content(cfg)
     record = dict(
@@ -51,14 +55,15 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
         config=content)
     if not path.is_file():
         write_json(path, record)
-        return 0
+        return ''
     if not resume:
         raise ForgetError(
             f'{work_dir} already holds a run; continue it with --resume, or '
             'choose another --work-dir')
     old = read_form(path, {'config': dict, 'base_fingerprint': str})
-    shorter = _as_long_as(old['config'], content)
-    _check_config(old, shorter, work_dir)
+    begun = _begun(work_dir)
+    _check_config(old, _as_it_began(old['config'], content, begun), work_dir,
+                  begun)
     if old['base_fingerprint'] != base_fingerprint:
         raise ForgetError(
             f'{work_dir} was started from another base checkpoint than '
@@ -69,8 +74,7 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
         write_json(
             path,
             dict(old, config=content, config_digest=record['config_digest']))
-    return len(content['forget']['requests']) - len(
-        shorter['forget']['requests'])
+    return _said(old['config'], content)
 
 
 def began_as(cfg, work_dir):
@@ -96,41 +100,73 @@ def began_as(cfg, work_dir):
             and old.get('data') == data_digests(cfg))
 
 
-def _as_long_as(old, new):
-    """The new content with the requests of the old one, if it only has more.
+def _begun(work_dir):
+    """Number of the last request that has a folder; 0 if none has."""
+    numbers = [p.name[8:] for p in Path(work_dir).glob('request_*')]
+    return max((int(n) for n in numbers if n.isdigit()), default=0)
 
-    Values that are given for each request may have more as well.
+
+def _requests(content):
+    """The requests of a config; None if it names a published choice."""
+    found = (content.get('forget') or {}).get('requests')
+    return found if isinstance(found, list) else None
+
+
+def _as_it_began(old, new, begun):
+    """The new content with the old one's requests, if those begun are equal.
+
+    The same for the values of ``forget`` that are given for each request.
     """
-    known, now = (c.get('forget') or {} for c in (old, new))
-    before, after = known.get('requests'), now.get('requests')
-    if not (isinstance(before, list) and isinstance(after, list)
-            and len(after) > len(before) and after[:len(before)] == before):
+    before, after = _requests(old), _requests(new)
+    if before is None or after is None or (len(after) < begun
+                                           or after[:begun] != before[:begun]):
         return new
-    return dict(new, forget=_shortened(known, now, len(before), len(after)))
+    forget = dict(new['forget'], requests=before)
+    for section in _FOR_EACH:
+        values, known = forget.get(section), old['forget'].get(section)
+        if isinstance(values, dict) and isinstance(known, dict):
+            forget[section] = {
+                k: known[k] if _same_where_begun(known.get(k), v, begun) else v
+                for k, v in values.items()
+            }
+    return dict(new, forget=forget)
 
 
-def _shortened(old, new, before, after):
-    if isinstance(old, dict) and isinstance(new, dict):
-        return {
-            k: _shortened(old.get(k), v, before, after)
-            for k, v in new.items()
-        }
-    for_each = isinstance(old, list) and isinstance(
-        new, list) and (len(old), len(new)) == (before, after)
-    return old if for_each and new[:before] == old else new
+def _same_where_begun(old, new, begun):
+    return isinstance(old, list) and isinstance(
+        new, list) and old[:begun] == new[:begun]
 
 
-def _check_config(old, content, work_dir):
+def _said(old, new):
+    """A line that tells how the requests changed."""
+    before, after = _requests(old), _requests(new)
+    if before is None or after is None:
+        return ''
+    pairs = enumerate(zip(before, after), 1)
+    changed = [f'request_{i:02d}' for i, (a, b) in pairs if a != b]
+    more = len(after) - len(before)
+    return '; '.join([
+        *([f'requests changed in the run: {", ".join(changed)}']
+          if changed else []),
+        *([f'requests added to the run: {more}'] if more > 0 else []),
+        *([f'requests taken out of the run: {-more}'] if more < 0 else [])
+    ])
+
+
+def _check_config(old, content, work_dir, begun):
     known = old['config']
     if 'data' in old:  # else nobody noted which data it was
         known, content = without_places(known), without_places(content)
     changed = differing_keys(known, content)
     if changed:
+        cure = 'resume with the config it was started with'
+        if begun and 'forget.requests' in changed:
+            cure += (', take requests that were begun '
+                     f'({begun}) back with tools/revert.py --drop')
         raise ForgetError(
             f'{work_dir} holds the run of another config (different: '
             f'{", ".join(changed[:5])}{", ..." if len(changed) > 5 else ""});'
-            ' resume with the config it was started with, or choose another '
-            '--work-dir')
+            f' {cure}, or choose another --work-dir')
 
 
 def _check_data(old, data, work_dir):

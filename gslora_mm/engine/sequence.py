@@ -5,7 +5,7 @@ from mmengine.dist import barrier, is_main_process
 
 from ..analysis.artefact_forms import read_report
 from ..analysis.summary import write_summary
-from ..evaluation import request_metrics
+from ..evaluation import class_sets_for_requests, request_metrics
 from ..lora import fingerprint
 from ..provenance.run_recorder import RunRecorder
 from ..utils import (UNWRITABLE, DivergedError, ForgetError, read_form,
@@ -74,9 +74,9 @@ class ForgettingSequence:
         check_work_dir(self.work_dir)
         if is_main_process():
             self._lock = lock_run(self.work_dir)
-            added = open_run(cfg, self.work_dir, resume, self.base_print)
-            if added:
-                self._say(f'requests added to the run: {added}')
+            said = open_run(cfg, self.work_dir, resume, self.base_print)
+            if said:
+                self._say(said)
             remove_leftovers(self.work_dir)
         self.recorder = RunRecorder(cfg, self.settings, self.work_dir,
                                     task_of(cfg))
@@ -166,17 +166,17 @@ class ForgettingSequence:
         if not lacks:
             known = read_form(path, {'sets': dict})
             lacks = not all(
-                _has_sets(known, r) for r in self.settings.requests)
+                self._has_sets(known, r) for r in self.settings.requests)
             barrier()
         return lacks
 
     def _with_sets(self, request, folder, before, state, source):
         """The report of the model before, with the sets of a request.
 
-        A request that is added to a finished run was not known when that
-        model was measured.
+        A request that came later was not known when that model was
+        measured.
         """
-        if _has_sets(before, request):
+        if self._has_sets(before, request):
             return before
         path = folder / BEFORE
         if self._lacks(path):
@@ -236,7 +236,7 @@ class ForgettingSequence:
             return
         known = read_form(self.work_dir / earlier[-1].name / GALLERY_REPORT,
                           {'sets': dict})
-        if not _has_sets(known, request) and self._lacks(
+        if not self._has_sets(known, request) and self._lacks(
                 folder / GALLERY_BEFORE) and is_main_process():
             report = GalleryTest(self.cfg, self.settings).measure(
                 state, source, [request], self.work_dir / BASE)
@@ -267,6 +267,15 @@ class ForgettingSequence:
                     **request_metrics(base_report, before, report,
                                       request.index)))
         return report
+
+    def _has_sets(self, report, request):
+        """Whether a report has the class sets of a request.
+
+        One from before the requests changed has sets of the same names.
+        """
+        wanted = class_sets_for_requests([request], self.settings.unseen)
+        return all(report['sets'].get(name, {}).get('classes') == classes
+                   for name, classes in wanted.items())
 
     @staticmethod
     def _load_merged(path, base_print):
@@ -303,8 +312,3 @@ class ForgettingSequence:
     def _say(message):
         if is_main_process():
             print(message, flush=True)
-
-
-def _has_sets(report, request):
-    """Whether a report has the class sets of a request."""
-    return f'{request.index:02d}_forget' in report['sets']

@@ -14,7 +14,7 @@ from gslora_mm.engine import read_config
 from gslora_mm.engine.compare import Comparison
 from gslora_mm.engine.run_record import began_as
 from gslora_mm.provenance import verify_run
-from gslora_mm.release import export_release
+from gslora_mm.release import drop_after, export_release
 from gslora_mm.utils import ForgetError
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
@@ -117,6 +117,88 @@ def test_only_behind_the_others(tmp_path):
                 'forget.lora.rank': 1
             })
     assert different(tiny_classifier.finished_run(), run) == []
+
+
+@pytest.mark.parametrize('tiny', [tiny_classifier, tiny_run])
+def test_another_request_in_place_of_a_dropped_one(tiny, tmp_path, capsys):
+    """Ends as if it had been asked for from the start."""
+    requests = [tiny.REQUESTS[0], _other(tiny)]
+    run = shutil.copytree(tiny.finished_run(), tmp_path / 'run')
+    whole, config = tmp_path / 'whole', tiny.tiny_config()
+    run_sequence(config, whole, **{'forget.requests': requests})
+    drop_after(run, 1)
+    capsys.readouterr()
+    run_sequence(config, run, True, **{'forget.requests': requests})
+    assert 'requests changed in the run: request_02\n' in (
+        capsys.readouterr().out)
+    for name in ('merged.pth', 'metrics.json', 'report.json', 'groups.json'):
+        path = f'request_02/{name}'
+        assert (run / path).read_bytes() == (whole / path).read_bytes()
+    for path in ('run.json', 'base/report.json'):
+        assert (run / path).read_bytes() == (whole / path).read_bytes()
+    found = verify_run(run)
+    assert found.whole
+    assert [x['what'].split(':')[0] for x in found.links] == [
+        'replaced by 4', 'request 1', 'replaced by 5', 'back to request 1',
+        'start', 'request 2'
+    ]
+
+
+def test_another_request_with_a_gallery(tmp_path):
+    gallery = {'forget.gallery.far': .1}
+    run, whole = tmp_path / 'run', tmp_path / 'whole'
+    config = tiny_classifier.tiny_config()
+    others = dict(
+        gallery, **{
+            'forget.requests':
+            [tiny_classifier.REQUESTS[0],
+             _other(tiny_classifier)]
+        })
+    run_sequence(config, whole, **others)
+    run_sequence(config, run, **gallery)
+    drop_after(run, 1)
+    run_sequence(config, run, True, **others)
+    for path in ('base/gallery_report.json', 'base/gallery_templates.npz',
+                 'request_02/gallery.json', 'request_02/gallery_report.json'):
+        assert (run / path).read_bytes() == (whole / path).read_bytes()
+
+
+def test_a_withdrawn_request(tmp_path, capsys):
+    """What is not begun may be taken out, what is begun may not."""
+    run = shutil.copytree(tiny_classifier.finished_run(), tmp_path / 'run')
+    config, first = tiny_classifier.tiny_config(), tiny_classifier.REQUESTS[:1]
+    with pytest.raises(ForgetError, match=r'begun \(2\) back with tools/rev'):
+        run_sequence(config, run, True, **{'forget.requests': first})
+    drop_after(run, 1)
+    merged = (run / 'request_01/merged.pth').read_bytes()
+    run_sequence(config, run, True, **{'forget.requests': first})
+    assert 'requests taken out of the run: 1\n' in capsys.readouterr().out
+    assert (run / 'request_01/merged.pth').read_bytes() == merged
+    assert not (run / 'request_02').exists()
+    assert verify_run(run).whole
+    summary = read(run / 'summary.json')
+    assert [row['request'] for row in summary['requests']] == [1]
+
+
+def test_values_of_requests_that_are_not_begun(tmp_path):
+    run, config = tmp_path / 'run', tiny_classifier.tiny_config()
+    run_sequence(config, run, **{'forget.method.alpha': [15., 10.]})
+    drop_after(run, 1)
+    with pytest.raises(ForgetError, match='different: forget.method.alpha'):
+        run_sequence(config, run, True, **{'forget.method.alpha': [10., 5.]})
+    run_sequence(config, run, True, **{'forget.method.alpha': [15., 5.]})
+    assert read(
+        run / 'run.json')['config']['forget']['method']['alpha'] == [15., 5.]
+    assert (run / 'request_02/metrics.json').is_file()
+
+
+def _other(tiny):
+    """A request of classes that the tiny runs keep."""
+    asked = {name for request in tiny.REQUESTS for name in request}
+    classes = read(tiny.finished_run() / 'base/report.json')['all']
+    first = next(iter(classes[p]['per_class'] for p in ('paper', 'top1')
+                      if p in classes))  # yapf: disable
+    return [next(name for name in first if name not in asked)]
 
 
 def test_longer_setting_of_a_comparison(tmp_path):
