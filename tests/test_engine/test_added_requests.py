@@ -61,11 +61,11 @@ def test_added_request(tiny, tmp_path, capsys):
 
 def test_killed_while_it_is_added(tmp_path, monkeypatch):
     """Between the record and the base model's report."""
-    from gslora_mm.engine import sequence
+    from gslora_mm.engine import sequence_reports
     run = tmp_path / 'run'
     first_alone(tiny_classifier, run)
     with monkeypatch.context() as patch:
-        patch.setattr(sequence, 'evaluate_state', _fail)
+        patch.setattr(sequence_reports, 'evaluate_state', _fail)
         with pytest.raises(KeyboardInterrupt):
             run_sequence(tiny_classifier.tiny_config(), run, resume=True)
     run_sequence(tiny_classifier.tiny_config(), run, resume=True)
