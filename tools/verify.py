@@ -39,7 +39,7 @@ def main():
     import json
 
     from gslora_mm.provenance import render_verification, verify_run
-    from gslora_mm.utils import ForgetError
+    from gslora_mm.utils import ForgetError, counted
     found = verify_run(args.work_dir, args.base, args.release, args.head,
                        args.data)
     if args.json:
@@ -48,8 +48,9 @@ def main():
         print(render_verification(found, args.work_dir))
     if not found.whole:
         first = found.faults[0]
+        number = counted(len(found.faults), 'fault')
         raise ForgetError(
-            f'{args.work_dir} is not whole: {len(found.faults)} faults, '
+            f'{args.work_dir} is not whole: {number}, '
             f'first {first["file"]} {first["fault"]}; restore the files from '
             'a copy, or train these requests again')
 

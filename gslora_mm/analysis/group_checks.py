@@ -1,6 +1,8 @@
 """Checks of one request: each returns a line for every fault it finds."""
 import math
 
+from ..utils import counted
+
 _TOLERANCE = 1e-3
 _NAMED = 4
 
@@ -50,7 +52,7 @@ def outside_failures(outside):
     if not outside:
         return []
     return [
-        f'{len(outside)} tensors that carry no LoRA changed: '
+        f'{counted(len(outside), "tensor")} without LoRA changed: '
         f'{_listed(outside)}'
     ]
 

@@ -6,7 +6,7 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from ..utils import shown
+from ..utils import counted, shown
 
 # Header and format of what is printed; the CSV has more.
 _SHOWN = {
@@ -53,7 +53,7 @@ def render_study(name, table, axes, missing=()):
             _markdown(table[~means], axes, ['request'])
         ]
     if missing:
-        parts.append(f'Not finished, {len(missing)} runs: '
+        parts.append(f'Not finished, {counted(len(missing), "run")}: '
                      f'{"; ".join(missing)}.')
     return '\n\n'.join(parts)
 

@@ -1,5 +1,5 @@
 """Which tensors of a release equal the base bit by bit, from files alone."""
-from ..utils import ForgetError, shown
+from ..utils import ForgetError, counted, shown
 from .digests import fingerprint_of, read_tensor_digests
 from .verification import listed
 
@@ -100,8 +100,8 @@ def _check_groups(folder, report, before, after, found):
     outside = sorted(changed - _may_change(report))
     if outside:
         found.fault(
-            label, 'wrong', f'{len(outside)} tensors changed that it does '
-            f'not name: {listed(outside)}')
+            label, 'wrong', f'{counted(len(outside), "tensor")} changed that '
+            f'it does not name: {listed(outside)}')
     for row in report['groups']:
         names = [f'{layer}.weight' for layer in row['layers']]
         moved = [name for name in names if name in changed]
@@ -134,12 +134,13 @@ def _compare(path, base, after, count, allowed, found):
     outside = [name for name in changed if name not in may]
     if outside:
         found.fault(
-            path, 'wrong', f'{len(outside)} tensors differ from the base that '
-            f'no groups.json names: {listed(outside)}')
+            path, 'wrong',
+            f'{counted(len(outside), "tensor")} other than in the '
+            f'base that no groups.json names: {listed(outside)}')
     back = sorted(name for name in may if name not in changed)
     if back:
-        found.notes.append(f'{len(back)} tensors that may have changed equal '
-                           f'the base: {listed(back)}')
+        found.notes.append(f'{counted(len(back), "tensor")} that may have '
+                           f'changed, as in the base: {listed(back)}')
     found.proof = dict(
         release=str(path),
         requests=count,

@@ -2,7 +2,7 @@
 import os.path as osp
 from dataclasses import dataclass, field
 
-from ..utils import ForgetError, shown
+from ..utils import ForgetError, counted, shown
 from .digests import TENSOR_FILES, file_digest, read_tensor_digests
 
 
@@ -86,7 +86,7 @@ def _tensor_detail(path, recorded):
     except ForgetError as err:
         return f'it can no longer be read ({str(err)[:200]})'
     faults = [
-        f'{len(names)} tensors {what}: {listed(names)}'
+        f'{counted(len(names), "tensor")} {what}: {listed(names)}'
         for what, names in (('altered',
                              [k for k in recorded
                               if k in actual and actual[k] != recorded[k]]),

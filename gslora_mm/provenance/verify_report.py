@@ -1,6 +1,8 @@
 """The result of a verification as text."""
 from pathlib import Path
 
+from ..utils import counted
+
 _LISTED = 20
 
 
@@ -14,7 +16,7 @@ def render_verification(found, work_dir):
     Returns:
         str: Lines; the last ones are the head and the verdict.
     """
-    lines = [f'chain of {len(found.links)} manifests in {work_dir}']
+    lines = [f'chain of {counted(len(found.links), "manifest")} in {work_dir}']
     for place, link in enumerate(found.links):
         late = ', trained before there were manifests' if (
             link['kind'] == 'request' and link['trained_before']) else ''
@@ -30,8 +32,8 @@ def render_verification(found, work_dir):
     lines += _proof(found.proof)
     lines.append(f'head: {found.head}')
     lines.append('keep the head where whoever can write here cannot')
-    lines.append(
-        'whole' if found.whole else f'NOT WHOLE: {len(found.faults)} faults')
+    lines.append('whole' if found.whole else
+                 f'NOT WHOLE: {counted(len(found.faults), "fault")}')
     return '\n'.join(lines)
 
 
@@ -40,7 +42,7 @@ def _files(found):
     lines = [
         f'{found.checked} files compared with their digests'
         if not bad else f'{found.checked} files compared with their digests, '
-        f'{bad} files at fault'
+        f'{counted(bad, "file")} at fault'
     ]
     folders = {}
     for name in found.unknown:
@@ -53,8 +55,9 @@ def _files(found):
         for name, count in sorted(folders.items())
     ]
     if rows:
-        lines.append(f'{len(found.unknown)} files that no manifest covers '
-                     '(logs, configs as dumped, analyses):')
+        lines.append(
+            f'{counted(len(found.unknown), "file")} that no manifest covers '
+            '(logs, configs as dumped, analyses):')
         lines += rows[:_LISTED]
         if len(rows) > _LISTED:
             lines.append(f'  and {len(rows) - _LISTED} more')

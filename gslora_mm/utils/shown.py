@@ -1,4 +1,4 @@
-"""Names from files, as they may be printed."""
+"""Names from files and numbers of things, as they may be printed."""
 
 _LONGEST = 120
 
@@ -23,3 +23,8 @@ def shown(name, longest=_LONGEST):
         half = (longest - 5) // 2
         text = f'{text[:half]} ... {text[-half:]}'
     return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def counted(number, noun):
+    """str: ``1 run``, ``2 runs``: the plural of the noun is regular."""
+    return f'{number} {noun}{"s" if number != 1 else ""}'

@@ -111,10 +111,10 @@ def bump(tensor):
 
 @pytest.mark.parametrize('key, words', [
     (f'{BLOCKS[2]}.{FFN[1]}.weight', f'group {BLOCKS[2]} is zero, yet'),
-    (f'{BLOCKS[2]}.attn.proj.weight', 'carry no LoRA changed: '
+    (f'{BLOCKS[2]}.attn.proj.weight', 'without LoRA changed: '
      f'{BLOCKS[2]}.attn.proj.weight'),
     # +0.0 and -0.0 compare equal; the digests tell them apart.
-    ('head.bias', 'carry no LoRA changed: head.bias')])  # yapf: disable
+    ('head.bias', 'without LoRA changed: head.bias')])  # yapf: disable
 def test_tampered_merged_checkpoint_is_caught(tmp_path, capsys, key, words):
     work_dir = make_run(tmp_path)
     tamper(work_dir, key, torch.neg if key == 'head.bias' else bump)

@@ -96,8 +96,8 @@ def test_tensors_that_were_altered_are_named(copy):
     del content['state_dict']['backbone.cls_token']
     torch.save(content, path)
     detail = faults(copy)['request_01/merged.pth']['detail']
-    assert '1 tensors altered: head.fc.bias' in detail
-    assert '1 tensors missing: backbone.cls_token' in detail
+    assert '1 tensor altered: head.fc.bias' in detail
+    assert '1 tensor missing: backbone.cls_token' in detail
     path.write_bytes(path.read_bytes()[:1000])
     assert 'can no longer be read' in faults(
         copy)['request_01/merged.pth']['detail']

@@ -200,7 +200,7 @@ def test_analysis_finds_a_changed_head(run, tmp_path):
     torch.save(content, path)
     message = error_of('analyze_groups', copy, '--out', tmp_path / 'out')
     assert 'CHECKS FAILED' in message
-    assert '1 tensors that carry no LoRA changed: head.fc.weight' in message
+    assert '1 tensor without LoRA changed: head.fc.weight' in message
 
 
 def test_pretrain_writes_a_plain_base(tmp_path, capsys):

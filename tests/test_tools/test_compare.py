@@ -125,7 +125,7 @@ def test_divergence_is_a_result(tmp_path, tools, config, monkeypatch):
     text = (out / 'compare.md').read_text()
     assert '1, 1 diverged' in text and 'Diverged, 1: ' in text
     # It stays one, and is not tried again.
-    with pytest.raises(ForgetError, match='1 runs failed'):
+    with pytest.raises(ForgetError, match='1 run failed'):
         Comparison(config, out).run(tools)
     assert len(started(tmp_path)) == count
 

@@ -100,7 +100,7 @@ def test_what_cannot_be_copied_stops_nothing_else(tmp_path, tools, one_filter,
     Comparison(one_filter, out, settings=['single']).run(tools)
     single, whole = folders(out)
     (single / 'seed_0/dangling').symlink_to('nowhere')
-    with pytest.raises(ForgetError, match='1 runs failed.*cannot copy'):
+    with pytest.raises(ForgetError, match='1 run failed.*cannot copy'):
         Comparison(one_filter, out).run(tools)
     assert [p.name for p in whole.glob('seed_*/summary.json')]
     assert not (whole / 'seed_0').exists()

@@ -180,11 +180,11 @@ def test_failing_run_does_not_stop_the_others(tmp_path, tools, config,
     with pytest.raises(ForgetError) as error:
         Study(config, work_dir).run(tools)
     assert str(error.value).startswith(
-        '1 runs failed (rank=1 seed 1: no room on the moon); ')
+        '1 run failed (rank=1 seed 1: no room on the moon); ')
     assert started(tmp_path) == PAIRS
     table = pd.read_csv(work_dir / 'study.csv')
     assert dict(zip(table['rank'], table['n'])) == {1: 1, 4: 2}
-    assert 'Not finished, 1 runs: rank=1 seed 1.' in capsys.readouterr().out
+    assert 'Not finished, 1 run: rank=1 seed 1.' in capsys.readouterr().out
     monkeypatch.delenv('FAIL')
     Study(config, work_dir).run(tools)
     assert started(tmp_path) == [*PAIRS, ('1', '1')]

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
                            TimeElapsedColumn)
 
-from ...utils import ForgetError
+from ...utils import ForgetError, counted
 
 LOG = 'run.log'
 _POLL = 0.1
@@ -212,5 +212,6 @@ def failures(failed):
     named = '; '.join(f'{title}: {reason}'
                       for title, reason in list(failed.items())[:_NAMED])
     more = ', ...' if len(failed) > _NAMED else ''
-    return (f'{len(failed)} runs failed ({named}{more}); see run.log in their '
-            'folders, then start the study again: what is finished is kept')
+    return (f'{counted(len(failed), "run")} failed ({named}{more}); see '
+            'run.log in their folders, then start the study again: what is '
+            'finished is kept')
