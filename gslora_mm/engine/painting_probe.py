@@ -73,6 +73,10 @@ def probe_paintings(cfg, fills=None, images=200, pictures=6, number=1):
             or fill, or the base model cannot be read.
     """
     settings = ForgetSettings.from_config(cfg)
+    if not task_of(cfg).has_boxes:
+        raise ForgetError('nothing is painted out of the images of a '
+                          'classifier: they have no boxes; give the config '
+                          'of a detector')
     if not settings.painting:
         raise ForgetError(
             'this config paints nothing: its method shows its teacher no '

@@ -23,6 +23,10 @@ def read_painting(section, methods, task):
     """
     painters = [m for m in methods if method_flag(m, 'needs_painting')]
     if not painters:
+        if section is not None and not task.has_boxes:
+            raise ForgetError(
+                'forget.painting has no effect: the images of a classifier '
+                'have no boxes; remove it')
         if section is not None:
             raise ForgetError(
                 'forget.painting has no effect: the method '

@@ -140,6 +140,9 @@ def test_a_whole_run(tmp_path, options):
     (tiny_classifier, {
         'forget.method': dict(type='CounterfactualTeacher', _delete_=True)
     }, 'the images of a classifier have none'),
+    (tiny_classifier, {
+        'forget.painting': dict(fill='mean')
+    }, 'forget.painting has no effect: the images of a classifier have no'),
 ])
 def test_what_is_wrong_is_said_at_once(tmp_path, module, options, message):
     if module is tiny_run:

@@ -2,6 +2,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import tiny_classifier
 import tiny_run
 import torch
 from tool_calls import call, error_of
@@ -101,3 +102,9 @@ def test_config_that_paints_nothing(tmp_path):
     base = tiny_run.write_config(tmp_path / 'base.py')
     error = error_of('analyze_painting', base, '--out', tmp_path)
     assert 'paints nothing' in error and 'CounterfactualTeacher' in error
+
+
+def test_classifier(tmp_path):
+    base = tiny_classifier.write_config(tmp_path / 'base.py')
+    error = error_of('analyze_painting', base, '--out', tmp_path)
+    assert 'they have no boxes' in error
