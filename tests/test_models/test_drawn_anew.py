@@ -18,8 +18,9 @@ def build(variant, train='all', share=SHARE, **more):
     method = dict(type=kind, anew=share, anew_epochs=2, **options, **more)
     model = toys.build_forgetting(
         variant, method=method, train=train, forgotten=[1])
-    # mmdet leaves some weights as the memory was.
-    model.load_state_dict(drawn(variant, 99), strict=False)
+    # mmdet leaves some weights as the memory was, which may be NaN.
+    for part in (model, model.teacher):
+        part.load_state_dict(drawn(variant, 99), strict=False)
     return model
 
 
