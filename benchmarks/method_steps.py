@@ -24,6 +24,8 @@ TASKS = dict(
     detector=(CONFIG, CHECKPOINT))
 METHODS = ROOT / 'configs/compare/methods'
 OTHER = 'fine_tune'
+# No method of its own.
+LEFT_OUT = ('as_configured', )
 BATCHES = 2
 REPEATS = 3
 # Images of each class: some methods look at all of them once per request.
@@ -70,7 +72,8 @@ def _methods(setting):
         about = cfg.forget.method
         suits = task_of(cfg).has_boxes or not method_flag(
             about, 'needs_painting')
-        if method_flag(about, 'trains') and suits:
+        trains = method_flag(about, 'trains')
+        if trains and suits and path.stem not in LEFT_OUT:
             found[path.stem] = method.title, cfg
     return found
 

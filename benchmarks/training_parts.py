@@ -101,11 +101,13 @@ def forgetting_step(parts, streams='fused'):
         Callable: Takes and returns nothing.
     """
     model, optim, batches = parts.model, parts.optim, parts.cycle()
+    groups = model.groups
 
     def step():
         model.streams = streams
         model.train_step(next(batches), optim)
-        model.method.after_step(model.groups, lora_lr(optim, model.groups))
+        lr = lora_lr(optim, groups) if len(groups) else None
+        model.method.after_step(groups, lr)
 
     return step
 
