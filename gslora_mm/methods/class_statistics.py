@@ -1,9 +1,32 @@
 """Running statistics of features, class by class."""
+from typing import NamedTuple
+
 import torch
 from torch import nn
 from torch.nn.functional import one_hot
 
 _PERIOD, _LEAST, _TINY = 20, 1e-3, 1e-12
+
+
+class KeyGroups(NamedTuple):
+    """Images of a batch by their pair of labels.
+
+    Attributes:
+        found (Tensor): The pairs, each once, (K, 2).
+        member (Tensor): 1 where an image has a pair, else 0, (K, N).
+        counts (Tensor): Images that have it, (K, 1).
+    """
+
+    found: torch.Tensor
+    member: torch.Tensor
+    counts: torch.Tensor
+
+    @classmethod
+    def of(cls, keys):
+        """KeyGroups: Of pairs of labels, (N, 2)."""
+        found, index = keys.unique(dim=0, return_inverse=True)
+        member = one_hot(index, len(found)).float().T
+        return cls(found, member, member.sum(1, True))
 
 
 class ClassStatistics(nn.Module):
@@ -43,19 +66,17 @@ class ClassStatistics(nn.Module):
         super()._load_from_state_dict(state, prefix, *args, **kwargs)
 
     @torch.no_grad()
-    def update(self, features, keys):
+    def update(self, features, groups):
         """Move the means.
 
         Args:
             features (Tensor): (N, D).
-            keys (Tensor): Labels, and what is seen in the images, (N, 2).
+            groups (KeyGroups): The images by their labels, and what is seen
+                in them.
         """
-        found, index = keys.unique(dim=0, return_inverse=True)
-        own = features.detach().float()
+        found, member, counts = groups
         # A product has one order of its sums on a GPU, too.
-        member = one_hot(index, len(found)).to(own).T
-        counts = member.sum(1, True)
-        new = member @ own / counts
+        new = member @ features.detach().float() / counts
         known = self.find(found)
         fresh = known < 0
         if not len(self.means):

@@ -6,7 +6,7 @@ from ..lora.blocks import find_blocks
 from ..registry import METHODS
 from ..utils import ForgetError
 from .base import check_numbers
-from .class_statistics import ClassStatistics
+from .class_statistics import ClassStatistics, KeyGroups
 from .distances import masked_distillation
 from .drawn_anew import DrawnAnew
 from .matching import relative_error
@@ -158,12 +158,13 @@ class CounterfactualFeatures(DrawnAnew):
         """How far features of what stays are from the original ones."""
         labels = retain.student.labels
         keys, total = torch.stack([labels, labels], 1), 0.
+        groups = KeyGroups.of(keys)
         for known, first, own, original in zip(self._statistics,
                                                self._original,
                                                self._features(retain.student),
                                                self._features(retain.teacher)):
-            known.update(own, keys)
-            first.update(original, keys)
+            known.update(own, groups)
+            first.update(original, groups)
             # Around the original means: where retained classes drift, the
             # metric forgives more, or all would run away together.
             known.spread(own, first.mean(keys))
@@ -186,10 +187,11 @@ class CounterfactualFeatures(DrawnAnew):
         seen = scores.argmax(1)
         keys = torch.stack([forget.student.labels, seen], 1)
         targets = torch.stack([seen, seen], 1)
+        groups = KeyGroups.of(keys)
         means, spread = 0., 0.
         for stats, own in zip(self._statistics,
                               self._features(forget.student)):
-            stats.update(own, keys)
+            stats.update(own, groups)
             size = own.shape[1]
             means = means + stats.squared_means(own, keys, targets) / size
             gaps = own.float() - stats.mean(targets)

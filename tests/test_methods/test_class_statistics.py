@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from gslora_mm.methods.class_statistics import ClassStatistics
+from gslora_mm.methods.class_statistics import ClassStatistics, KeyGroups
 
 MOMENTUM, RIDGE, SIZE = .9, 1e-2, 4
 
@@ -23,11 +23,11 @@ def draw(count, seed=0):
 
 def test_means_move_as_by_single_images(known):
     first, second = draw(3), draw(2, 1)
-    known.update(first, keys((1, 1), (1, 1), (2, 5)))
+    known.update(first, KeyGroups.of(keys((1, 1), (1, 1), (2, 5))))
     torch.testing.assert_close(
         known.mean(keys((2, 5), (1, 1))),
         torch.stack([first[2], first[:2].mean(0)]))
-    known.update(second, keys((1, 1), (1, 1)))
+    known.update(second, KeyGroups.of(keys((1, 1), (1, 1))))
     left = MOMENTUM**2
     torch.testing.assert_close(
         known.mean(keys((1, 1)))[0],
@@ -37,10 +37,10 @@ def test_means_move_as_by_single_images(known):
 
 def test_known_and_new_classes_in_one_batch(known):
     first = draw(4)
-    known.update(first, keys((3, 0), (1, 2), (3, 0), (1, 1)))
+    known.update(first, KeyGroups.of(keys((3, 0), (1, 2), (3, 0), (1, 1))))
     labels = [(9, 9), (1, 2), (0, 0), (3, 0), (9, 9), (1, 2), (3, 0), (3, 0)]
     second = draw(8, 1)
-    known.update(second, keys(*labels))
+    known.update(second, KeyGroups.of(keys(*labels)))
     wanted = {(3, 0): first[[0, 2]].mean(0), (1, 2): first[1],
               (1, 1): first[3]}  # yapf: disable
     for label in set(labels):
@@ -58,7 +58,7 @@ def test_known_and_new_classes_in_one_batch(known):
 
 def test_covariance_inside_of_classes(known):
     features, labels = draw(8), keys(*[(i % 2, i % 2) for i in range(8)])
-    known.update(features, labels)
+    known.update(features, KeyGroups.of(labels))
     known.spread(features, known.mean(labels))
     apart = torch.cat(
         [features[k::2] - features[k::2].mean(0) for k in range(2)])
@@ -79,7 +79,7 @@ def test_covariance_inside_of_classes(known):
 def test_single_images_have_no_spread(known):
     """What looks like certainty is none."""
     features, labels = draw(3), keys((0, 0), (1, 1), (2, 2))
-    known.update(features, labels)
+    known.update(features, KeyGroups.of(labels))
     known.spread(features, known.mean(labels))
     share = RIDGE + SIZE / 3
     torch.testing.assert_close(
@@ -90,7 +90,7 @@ def test_single_images_have_no_spread(known):
 def test_distance_of_means_and_its_gradient(known):
     features = draw(6).requires_grad_()
     pairs = keys((3, 1), (3, 1), (3, 2), (4, 2), (1, 1), (2, 2))
-    known.update(features, pairs)
+    known.update(features, KeyGroups.of(pairs))
     known.spread(features[4:].detach(), features[4:].detach() + 1)
     known.precision = torch.diag(torch.arange(1., SIZE + 1))
     wanted = keys((1, 1), (1, 1), (2, 2), (2, 2))
@@ -107,7 +107,7 @@ def test_distance_of_means_and_its_gradient(known):
 
 
 def test_state_of_any_size_is_loaded(known):
-    known.update(draw(5), keys(*[(i, i) for i in range(5)]))
+    known.update(draw(5), KeyGroups.of(keys(*[(i, i) for i in range(5)])))
     known.spread(draw(5), draw(5, 1))
     other = ClassStatistics(MOMENTUM, RIDGE)
     other.load_state_dict(known.state_dict())
