@@ -52,3 +52,25 @@ def test_benchmarks_write_their_results(tmp_path):
         assert line['detail'].get('max_difference', 0) < 1e-4
     assert results['environment']['torch'] == torch.__version__
     assert fused['name'] in (tmp_path / 'out/results.md').read_text()
+
+
+def test_a_step_without_lora(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(REPO)
+    monkeypatch.chdir(tmp_path)
+    from benchmarks.common import Setting
+    from benchmarks.training_parts import forgetting_parts, forgetting_step
+    keys = dict(o.split('=') for o in _small_data(tmp_path / 'data'))
+    options = {k: int(v) if v.isdigit() else v for k, v in keys.items()}
+    parts = forgetting_parts(
+        Setting(
+            str(REPO / 'data/ddetr_shapes.pth'),
+            str(tmp_path),
+            options=options,
+            config_file='configs/gslora/ddetr_shapes_counterfactual_deep.py'),
+        1, 1)  # yapf: disable
+    before = {k: v.clone() for k, v in parts.model.named_parameters()}
+    parts.model.method.begin(parts.model, {})
+    forgetting_step(parts)()
+    assert not len(parts.model.groups)
+    assert any(not v.equal(before[k])
+               for k, v in parts.model.named_parameters())  # yapf: disable
