@@ -10,7 +10,7 @@ recovery = dict(
         'gs_lora', 'gs_lora_pp', 'row_reset', 'delete', 'scrub',
         'counterfactual', 'counterfactual_deep'
     ],
-    reference=dict(config='../pretrain/ddetr_bccd.py'),
+    reference=dict(config='../pretrain/ddetr_bccd.py', as_long=True),
     variants={
         f'{shots}-shot': dict(steps=[0, 10, 25, 50])
         for shots in (1, 5, 10)

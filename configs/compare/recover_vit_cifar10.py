@@ -11,5 +11,5 @@ recovery = dict(
         'gs_lora', 'gs_lora_pp', 'row_reset', 'delete', 'scrub',
         'counterfactual', 'counterfactual_deep'
     ],
-    reference=dict(config='../pretrain/vit_cifar10.py'),
+    reference=dict(config='../pretrain/vit_cifar10.py', as_long=True),
     steps=[0, 5, 10, 20, 50, 100, 200])

@@ -7,5 +7,5 @@ _base_ = '../_base_/recovery.py'
 comparison = './vit_faces.py'
 recovery = dict(
     name='Recovery (ViT, faces)',
-    reference=dict(config='../pretrain/vit_faces.py'),
+    reference=dict(config='../pretrain/vit_faces.py', as_long=True),
     steps=[0, 5, 10, 20, 50, 100, 200, 400])

@@ -21,13 +21,17 @@ class WithoutClasses(Dataset):
     Args:
         dataset (dict | BaseDataset): The data set.
         classes (list[str]): Names of the classes.
+        as_long (bool): Be as long as the whole data set, the images that are
+            left one after another and again: a training of as many epochs
+            then has as many steps. Defaults to False.
 
     Raises:
         ForgetError: If a class is unknown or no image is left.
     """
 
-    def __init__(self, dataset, classes):
+    def __init__(self, dataset, classes, as_long=False):
         self.inner, self.names = _build_inner(dataset), list(classes)
+        self.as_long = as_long
         self.full_init()
 
     @property
@@ -50,13 +54,18 @@ class WithoutClasses(Dataset):
                               f'{", ".join(self.names)}; leave out fewer')
 
     def __len__(self):
-        """int: Images that are left."""
-        return len(self.positions)
+        """int: Images that are left, or as many as there were."""
+        return len(self.inner) if self.as_long else len(self.positions)
 
     def get_data_info(self, idx):
         """Annotations of one image."""
-        return self.inner.get_data_info(self.positions[idx])
+        return self.inner.get_data_info(self._position(idx))
 
     def __getitem__(self, idx):
         """One image after the pipeline."""
-        return self.inner[self.positions[idx]]
+        return self.inner[self._position(idx)]
+
+    def _position(self, idx):
+        if idx >= len(self):
+            raise IndexError(idx)
+        return self.positions[idx % len(self.positions)]

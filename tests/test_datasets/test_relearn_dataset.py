@@ -116,6 +116,13 @@ def test_without_classes(coco):
     assert data.metainfo['classes'] == NAMES
     labels = data[2]['data_samples'].gt_instances.labels
     assert sorted(labels.tolist()) == [2, 3]
+    long = WithoutClasses(coco, ['ash', 'birch'], as_long=True)
+    assert len(long) == len(long.inner) > 2 * len(data)
+    assert [long.get_data_info(i)['img_id']
+            for i in range(len(long))] == ([4, 5, 6, 9] * 3)[:len(long)]
+    assert list(long[2]['data_samples'].gt_instances.labels) == list(labels)
+    with pytest.raises(IndexError):
+        long[len(long)]
     with pytest.raises(ForgetError, match='no image without'):
         WithoutClasses(coco, list(NAMES))
     with pytest.raises(ForgetError, match='ashes'):

@@ -157,6 +157,17 @@ def test_reference_never_sees_the_classes(tmp_path, compared, config):
         assert data.type == 'gslora_mm.WithoutClasses'
         assert data.classes == names
         assert data.dataset.type == 'gslora_mm.ShapesFolder'
+        assert not data.get('as_long')
+
+
+def test_reference_of_as_many_steps(tmp_path, compared):
+    config = write(
+        tmp_path / 'recover.py',
+        reference=dict(
+            config=str(REPO / 'configs/pretrain/vit_shapes.py'),
+            as_long=True))
+    for job in Recovery(config, compared).jobs:
+        assert job.config.train_dataloader.dataset.as_long is True
 
 
 def test_settings_that_ask_the_same_share_what_is_given(tmp_path, config):
@@ -372,6 +383,7 @@ def test_tool(tmp_path, compared, measured, config, capsys):
     (dict(options={'forget.lora.rnk': 4}), 'rnk'),
     (dict(methods=['filtr']), "did you mean 'filter'"),
     (dict(reference=dict(config='none.py')), 'no such file'),
+    (dict(reference=dict(config=__file__, as_long=2)), 'as_long of the'),
     (dict(lr=-1.), 'recovery.lr'),
     (dict(step=[0, 1]), "did you mean 'steps'"),
 ])  # yapf: disable

@@ -11,7 +11,7 @@ from .variants import DEFAULTS, STEPS, read_probes, read_steps, read_variants
 
 _KEYS = ('name', 'settings', 'methods', 'models', 'reference', 'variants',
          'steps', 'lr', 'batch_size', 'seeds', 'probes', 'options', 'folder')
-_REFERENCE_KEYS = ('config', 'options', 'title')
+_REFERENCE_KEYS = ('config', 'options', 'title', 'as_long')
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class RecoverySettings:
         models (dict[str, str]): Further checkpoints by title; ``{seed}`` in
             a path stands for the seed.
         reference (dict | None): ``config``, ``options`` and ``title`` of the
-            model that is trained without the forgotten classes.
+            model that is trained without the forgotten classes, and whether
+            it takes ``as_long`` as one with them.
         variants (dict[str, dict]): How classes are brought back.
         steps (list[int]): When it is measured.
         lr (float): Learning rate, where a variant has none of its own.
@@ -65,7 +66,10 @@ def read_recovery(path, seeds=None):
             settings=['single'],                    # default all
             models={'Mine': 'work_dirs/mine/request_01/merged.pth'},
             # Trained without the classes, by tools/pretrain.py.
-            reference=dict(config='../pretrain/vit_shapes.py', options={}),
+            # as_long: images without them come up again until there are as
+            # many as with them, for as many steps. Default False.
+            reference=dict(config='../pretrain/vit_shapes.py', options={},
+                           as_long=True),
             variants={
                 'full': {},                          # all training images
                 'as published': dict(fresh=False),   # from the rows left
@@ -138,7 +142,12 @@ def _reference(content, folder, path):
     if not isinstance(content, dict):
         raise ForgetError(f'{where} must be dict(config=PATH, options={{}})')
     refuse_unknown(where, content, _REFERENCE_KEYS)
+    as_long = content.get('as_long', False)
+    if not isinstance(as_long, bool):
+        raise ForgetError(f'as_long of the {where} is {as_long!r}; give True '
+                          'or False')
     return dict(
+        as_long=as_long,
         config=existing_file(
             content.get('config'), folder, f'config of the {where}'),
         options=read_options(

@@ -125,6 +125,7 @@ def reference_jobs(recovery, setting, request, work_dir):
     if not recovery.reference:
         return {}
     source, options = (recovery.reference[k] for k in ('config', 'options'))
+    as_long = dict(as_long=True) if recovery.reference['as_long'] else {}
     plain = read_config(source)
     check_options(plain, options, source)
     jobs = {}
@@ -133,7 +134,8 @@ def reference_jobs(recovery, setting, request, work_dir):
         cfg.train_dataloader.dataset = dict(
             type='gslora_mm.WithoutClasses',
             dataset=cfg.train_dataloader.dataset.to_dict(),
-            classes=[*request.forgotten, *request.classes])
+            classes=[*request.forgotten, *request.classes],
+            **as_long)
         job = Preparation(f'{setting} reference seed {seed}',
                           work_dir / REFERENCE / setting / f'seed_{seed}', cfg)
         job.check()
