@@ -199,8 +199,9 @@ def _render(name, table, blocks):
     first = table['protocol'].iloc[0]
     parts = [
         f'# {name}: what is left',
-        'Mean (standard deviation) over n seeds; in brackets the difference '
-        'to the model that never saw the classes' +
+        'Mean (standard deviation) over n seeds' +
+        ('; in brackets the difference to the model that never saw the classes'
+         if (table['method'] == REFERENCE).any() else '') +
         (f'; protocol {first}.' if protocols > 1 else '.')
     ]
     for setting, rows in table[table['protocol'] == first].groupby(

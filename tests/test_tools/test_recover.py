@@ -281,6 +281,17 @@ def test_proof_against_plain_python(tmp_path, compared, measured):
         assert (compared / 'recover' / name).stat().st_size > 5000
 
 
+@pytest.mark.parametrize('given', [True, False])
+def test_only_a_reference_is_compared_with(given, tmp_path, compared, measured,
+                                           config):
+    if not given:
+        config = write(tmp_path / 'recover.py', reference=None)
+    run(config, compared, tmp_path)
+    text = (compared / 'recover/proof.md').read_text()
+    assert ('in brackets the difference to the model that never saw'
+            in text) == ('Never saw them' in text) == given
+
+
 def test_comparison_shows_it(tmp_path, compared, measured, config):
     run(config, compared, tmp_path)
     text = Comparison(tmp_path / 'methods.py', compared).tabulate()
