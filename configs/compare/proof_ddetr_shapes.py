@@ -1,5 +1,6 @@
-# What the deep counterfactual teacher does to the detector of the demo: one
-# request, all of them, and both without an image of the retain stream.
+# What the deep counterfactual teacher does to the detector of the demo, all
+# four requests one after another, with a retain stream and without any image
+# of it.
 #
 #   python tools/compare.py configs/compare/proof_ddetr_shapes.py
 base = '../gslora/ddetr_shapes_counterfactual_deep.py'
@@ -9,13 +10,13 @@ comparison = dict(
     name='Counterfactual teacher, deep (Deformable DETR, shapes)',
     methods=['methods/as_configured.py'],
     settings={
-        'first': _first,
         'demo': {},
+        'demo_no-retain': _alone,
+        # What comes back is asked after one request.
         'first_no-retain': {
             **_first,
             **_alone
-        },
-        'demo_no-retain': _alone
+        }
     },
     seeds=[0, 1, 2])
 del _first, _alone

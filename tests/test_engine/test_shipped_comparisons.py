@@ -174,17 +174,19 @@ def test_small_comparison_has_its_recovery(path, tmp_path):
 @pytest.mark.parametrize('path', RECOVERIES, ids=lambda p: p.stem)
 def test_shipped_recovery_names_what_there_is(path, tmp_path, folders):
     folders(path)
-    assert path.stem.rpartition('recover_')[2].removeprefix('lr_') in {
-        p.stem
-        for p in SHIPPED
-    }
+    kind, _, rest = path.stem.removeprefix('recover_').partition('_')
+    kind, of = (kind, rest) if kind in ('lr', 'long') else ('',
+                                                            f'{kind}_{rest}')
+    assert of in {p.stem for p in SHIPPED}
     found = Recovery(path, tmp_path / 'out')
     assert found.names == ['single']
     seeds = len(found.settings.seeds)
     # The original, the reference, and those of the comparison.
     assert len(found.targets) == seeds * (2 + len(found.methods))
     assert len(found.jobs) == seeds
-    if 'lr' in path.stem:
+    if kind == 'long':
+        _check_long(found, Recovery(FOLDER / f'recover_{of}.py', tmp_path))
+    elif kind == 'lr':
         rates = [v['lr'] for v in found.settings.variants.values()]
         assert len(set(rates)) == len(rates) > 3
         # Nothing is chosen by what methods are judged by, or on its images.
@@ -198,6 +200,27 @@ def test_shipped_recovery_names_what_there_is(path, tmp_path, folders):
         assert found.settings.probes
     for job in found.jobs:
         assert job.config.train_dataloader.dataset.classes
+
+
+def _check_long(found, usual):
+    assert _shots(found) == [1, 5, 10]
+    for name, variant in found.settings.variants.items():
+        short = usual.settings.variants[name]
+        assert max(variant['steps']) >= 200 > max(short['steps'])
+        for key in ('train', 'share', 'lr'):
+            assert variant[key] == short[key]
+    # Of the same models, and both are kept.
+    assert found.settings.folder != usual.settings.folder
+    trained = [{
+        job.result.name: job.config.to_dict()
+        for job in r.jobs
+    } for r in (found, usual)]
+    assert trained[0] == trained[1]
+    assert [
+        job.result.relative_to(found.comparison.work_dir) for job in found.jobs
+    ] == [
+        job.result.relative_to(usual.comparison.work_dir) for job in usual.jobs
+    ]
 
 
 @pytest.mark.parametrize('task', ['ddetr', 'vit'])

@@ -1,0 +1,23 @@
+# How many steps bring 90 % of the original's value back, where those of
+# ./recover_ddetr_shapes.py are too few to say; with its references.
+#
+#   python tools/recover.py configs/compare/recover_long_ddetr_shapes.py
+_base_ = './recover_ddetr_shapes.py'
+recovery = dict(
+    name='Recovery, 200 steps (Deformable DETR, shapes)',
+    methods=['gs_lora', 'counterfactual_deep'],
+    variants={
+        '_delete_': True,
+        **{
+            f'{shots}-shot':
+            dict(
+                shots=shots,
+                train='all',
+                share=.25,
+                lr=3e-4,
+                steps=[0, 25, 50, 100, 200])
+            for shots in (1, 5, 10)
+        }
+    },
+    probes=None,
+    folder='recover_long')
