@@ -5,7 +5,12 @@
 #       configs/gslora/vit_faces_counterfactual.py
 _base_ = './vit_faces_forget.py'
 forget = dict(
-    lora=dict(rank=16, alpha=16, position='both'),
+    # The first two blocks are left as they are: without a layer there,
+    # nothing is sent back through them.
+    lora=dict(
+        rank=32,
+        alpha=32,
+        exclude=['backbone.layers.0.*', 'backbone.layers.1.*']),
     model=dict(_delete_=True),
     method=dict(_delete_=True, type='CounterfactualFeatures'))
 train_cfg = dict(max_epochs=50)

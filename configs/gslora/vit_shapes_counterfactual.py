@@ -2,7 +2,12 @@
 # an image of a forgotten class comes to look like what it resembles.
 _base_ = './vit_shapes_forget.py'
 forget = dict(
-    lora=dict(rank=16, alpha=16, position='both'),
+    # The first two blocks are left as they are: without a layer there,
+    # nothing is sent back through them.
+    lora=dict(
+        rank=32,
+        alpha=32,
+        exclude=['backbone.layers.0.*', 'backbone.layers.1.*']),
     model=dict(_delete_=True),
     method=dict(_delete_=True, type='CounterfactualFeatures'))
 train_cfg = dict(max_epochs=50)

@@ -5,10 +5,10 @@
 title = 'Counterfactual'
 
 
-def _recipe(epochs, batches, lr, warm_up, falls):
+def _recipe(lora, epochs, batches, lr, warm_up, falls):
     return {
         'forget.lora':
-        dict(rank=16, alpha=16, position='both'),
+        lora,
         'forget.data.epoch_batches':
         batches,
         'train_cfg.max_epochs':
@@ -38,8 +38,14 @@ per_task = dict(
         method=dict(
             type='CounterfactualTeacher', teacher_cache=3000.,
             half_cache=True),
-        options=_recipe(27, 30, 1e-3, 30, 12)),
+        options=_recipe(
+            dict(rank=16, alpha=16, position='both'), 27, 30, 1e-3, 30, 12)),
     classification=dict(
         method=dict(type='CounterfactualFeatures'),
-        options=_recipe(50, 24, 2e-3, 20, 1)))
+        options=_recipe(
+            dict(
+                rank=32,
+                alpha=32,
+                exclude=['backbone.layers.0.*', 'backbone.layers.1.*']), 50,
+            24, 2e-3, 20, 1)))
 del _recipe
