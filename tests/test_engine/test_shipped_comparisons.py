@@ -244,14 +244,15 @@ def test_demo_of_what_comes_back(task, tmp_path):
         assert getattr(found.settings, key) == getattr(whole.settings, key)
 
 
-@pytest.mark.parametrize('task', ['ddetr', 'vit'])
-def test_each_weight_is_halved_and_doubled(task, tmp_path):
+@pytest.mark.parametrize('task, kind, seeds', [('ddetr', '_deep', 1),
+                                               ('vit', '', 3)])
+def test_each_weight_is_halved_and_doubled(task, kind, seeds, tmp_path):
     config = FOLDER / f'flat_{task}_shapes.py'
     runs = Comparison(config, tmp_path / 'out').runs
     recipe = read_config(
-        str(REPO / f'configs/gslora/{task}_shapes_counterfactual.py'))
-    kind = METHODS.get(recipe.forget.method.type)
-    defaults = inspect.signature(kind).parameters
+        str(REPO / f'configs/gslora/{task}_shapes_counterfactual{kind}.py'))
+    method = METHODS.get(recipe.forget.method.type)
+    defaults = inspect.signature(method).parameters
     changes = {}
     for run in runs:
         found = dict(run.config.forget.method)
@@ -268,7 +269,7 @@ def test_each_weight_is_halved_and_doubled(task, tmp_path):
     assert len(halves) == 5 and all(v == {.5, 2.} for v in halves.values())
     found = Recovery(FOLDER / f'recover_flat_{task}_shapes.py',
                      tmp_path / 'out')
-    assert len(found.targets) == 2 * len(runs) == 2 * 11 * 3
+    assert len(found.targets) == 2 * len(runs) == 2 * 11 * seeds
 
 
 def test_what_depth_costs(tmp_path):
