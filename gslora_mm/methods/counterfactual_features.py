@@ -7,11 +7,13 @@ from ..registry import METHODS
 from ..utils import ForgetError
 from .base import check_numbers
 from .class_statistics import ClassStatistics, KeyGroups
-from .distances import masked_distillation
+from .distances import masked_distillation, tempered
 from .drawn_anew import DrawnAnew
 from .matching import relative_error
 
-_MOMENTUM, _RIDGE = .9, 1e-3
+# Values of the metric from which they are tempered: those of a training that
+# goes well stay below a tenth.
+_MOMENTUM, _RIDGE, _LIMIT = .9, 1e-3, 100.
 
 
 @METHODS.register_module()
@@ -35,12 +37,14 @@ class CounterfactualFeatures(DrawnAnew):
 
     Means are running ones of the model that learns, and :math:`\Sigma_l` is
     the covariance of its retained features around the original means:
-    whatever direction tells the classes apart now counts most. Nothing is
-    raised without a bound. With the group penalty of :class:`GroupSparsity`
-    on top. Of a later request the teacher is the model that it finds: the
-    original one, as a target for what stays, would bring back inside what is
-    forgotten, of which no image is left. Stores nothing between requests. Of
-    several processes each has the means of its own images.
+    whatever direction tells the classes apart now counts most; sums over the
+    blocks above 100 variances count by their logarithm (:func:`tempered`).
+    Nothing is raised without a bound. With the group penalty of
+    :class:`GroupSparsity` on top. Of a later request the teacher is the model
+    that it finds: the original one, as a target for what stays, would bring
+    back inside what is forgotten, of which no image is left. Stores nothing
+    between requests. Of several processes each has the means of its own
+    images.
 
     Args:
         means (float): :math:`w_m`. Defaults to 20.
@@ -145,6 +149,8 @@ class CounterfactualFeatures(DrawnAnew):
         for key, value in terms.items():
             stream, _, name = key.partition('/')
             weight = share[stream] * self.weights[name]
+            if name != 'scores':
+                value = tempered(value, _LIMIT)
             found[f'loss_{name}'] = found.get(f'loss_{name}',
                                               0) + weight * value
         return self.structure(found, groups) if len(groups) else found

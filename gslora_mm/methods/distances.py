@@ -100,3 +100,21 @@ def square_distance(student, teacher):
     """
     gap = student.logits.float() - teacher.logits.float()
     return torch.square(gap).sum(-1).mean()
+
+
+def tempered(value, limit):
+    r"""A loss that grows by its logarithm from a limit on.
+
+    The value itself up to the limit c, above it :math:`c (1 + \log(v / c))`,
+    whose slope starts at 1 and falls: a batch far off, of which the metric
+    makes a huge value, weighs no more beside the other terms.
+
+    Args:
+        value (Tensor): v, not negative.
+        limit (float): c.
+
+    Returns:
+        Tensor: Of the same shape.
+    """
+    return value.clamp(max=limit) + limit * torch.log(
+        value.clamp(min=limit) / limit)

@@ -1,4 +1,6 @@
 """Counterfactual features: the objective against loops in NumPy."""
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch.nn import functional as F
 
 from gslora_mm.lora import NoGroups
 from gslora_mm.methods import CounterfactualFeatures
+from gslora_mm.methods.distances import tempered
 from gslora_mm.models import StreamLoss, StreamOutputs
 from gslora_mm.utils import ForgetError
 
@@ -119,6 +122,38 @@ def test_sum_of_weighted_terms():
     torch.testing.assert_close(found['loss_scores'],
                                4. * (masked(forget) + .7 * masked(retain)))
     assert not any('loss' in k for k in found if '/' in k)
+
+
+def test_a_batch_far_off_counts_by_its_logarithm():
+    """Or one spike of the metric would stop a training."""
+    far = stream(FORGET, 1)
+    with torch.no_grad():
+        for layer in layers(far.student):
+            layer *= 300
+    method = method_of(means=2., spread=3., keep=0., scores=0.)
+    found = method.losses(far, stream(RETAIN, 5), NoGroups())
+    _, means, spread, _ = expected(far, stream(RETAIN, 5))
+    assert min(means, spread) > 1e4
+    for name, weight, value in (('means', 2., means), ('spread', 3., spread)):
+        # What is logged is what was measured.
+        assert found[f'forget/{name}'].item() == pytest.approx(value, rel=1e-4)
+        assert found[f'loss_{name}'].item() == pytest.approx(
+            weight * 100 * (1 + math.log(value / 100)), rel=1e-4)
+
+
+def test_tempered_has_no_step_and_no_edge():
+    value = torch.tensor([0., 3., 5. - 1e-4, 5. + 1e-4, 50.],
+                         requires_grad=True)
+    found = tempered(value, 5.)
+    found.sum().backward()
+    torch.testing.assert_close(
+        found,
+        torch.tensor([0., 3., 5., 5., 5 + 5 * math.log(10.)]),
+        atol=2e-4,
+        rtol=0.)
+    torch.testing.assert_close(
+        value.grad, torch.tensor([1., 1., 1., 1., .1]), atol=1e-4, rtol=0.)
+    assert torch.equal(found[:3], value[:3])
 
 
 def test_classes_move_as_a_whole():
