@@ -116,5 +116,5 @@ def tempered(value, limit):
     Returns:
         Tensor: Of the same shape.
     """
-    return value.clamp(max=limit) + limit * torch.log(
-        value.clamp(min=limit) / limit)
+    return value.clamp(
+        max=limit) + limit * torch.log(value.clamp(min=limit) / limit)
