@@ -28,7 +28,6 @@ comparison = dict(
             'gs_lora',
             'gs_lora_pp',
             'counterfactual',
-            'counterfactual_deep',
         )
     ],
     seeds=[0, 1, 2],

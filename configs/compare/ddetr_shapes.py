@@ -5,6 +5,7 @@ _base_ = '../_base_/comparison.py'
 base = '../gslora/ddetr_shapes_forget.py'
 comparison = dict(
     name='Methods (Deformable DETR, shapes)',
+    methods=_base_.comparison.methods + ['methods/counterfactual_deep.py'],
     # Two of the four requests of the demo, for the time that all methods take
     # together; `continual={}` goes on with the others.
     settings=dict(
