@@ -42,10 +42,5 @@ per_task = dict(
             dict(rank=16, alpha=16, position='both'), 27, 30, 1e-3, 30, 12)),
     classification=dict(
         method=dict(type='CounterfactualFeatures'),
-        options=_recipe(
-            dict(
-                rank=32,
-                alpha=32,
-                exclude=['backbone.layers.0.*', 'backbone.layers.1.*']), 50,
-            24, 2e-3, 20, 1)))
+        options=_recipe(dict(rank=32, alpha=32), 80, 24, 1e-3, 20, 1)))
 del _recipe
