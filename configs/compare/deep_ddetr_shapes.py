@@ -12,9 +12,9 @@ comparison = dict(
         '1': {
             'forget.method.anew': 0.
         },
-        '0.95': {},
-        '0.9': {
-            'forget.method.anew': .1
+        '0.925': {},
+        '0.85': {
+            'forget.method.anew': .15
         }
     },
     options={'forget.requests': [['star', 'ring', 'heart']]},

@@ -280,7 +280,7 @@ def test_what_depth_costs(tmp_path):
         assert forget.train == dict(exclude=['backbone.*'])
         assert forget.lora is None
         left = (1 - method.anew)**method.get('anew_epochs', 1)
-        assert f'{left:.2g}' == run.cell.values['setting']
+        assert f'{left:.3g}' == run.cell.values['setting']
         assert len(_lr_curve(run.config)) > 1000
         assert _lr_curve(run.config)[-1] < 1e-5
     found = Recovery(FOLDER / 'recover_deep_ddetr_shapes.py', tmp_path / 'out')

@@ -7,16 +7,18 @@ method = dict(
     type='CounterfactualTeacher',
     teacher_cache=3000.,
     half_cache=True,
-    anew=.05)
+    anew=.075)
 options = {
     'forget.data.epoch_batches':
     30,
     'train_cfg.max_epochs':
-    40,
+    60,
     'optim_wrapper.optimizer.lr':
-    6e-4,
+    1e-3,
     'optim_wrapper.optimizer.weight_decay':
     1e-4,
+    'optim_wrapper.optimizer.fused':
+    True,
     'optim_wrapper.paramwise_cfg':
     dict(
         custom_keys={
@@ -29,9 +31,9 @@ options = {
             end=30),
         dict(
             type='CosineAnnealingLR',
-            T_max=28,
-            begin=12,
-            end=40,
+            T_max=45,
+            begin=15,
+            end=60,
             by_epoch=True,
             convert_to_iter_based=True)
     ]
