@@ -39,12 +39,21 @@ class Painter:
             looks at (default 3), the sigma of the blur (default half of the
             longer side of the box), the width of the ring of the mean
             (default 3).
+        spare (float): Where a box of what stays overlaps one of what goes,
+            it is left as it is, or the teacher would learn of an object that
+            is cut; unless such boxes take more than this share of the one
+            that goes. 0 paints whole boxes. Defaults to 0.5.
 
     Raises:
         ForgetError: If an argument is out of range.
     """
 
-    def __init__(self, fill='blend', margin=2., margin_ratio=0., radius=None):
+    def __init__(self,
+                 fill='blend',
+                 margin=2.,
+                 margin_ratio=0.,
+                 radius=None,
+                 spare=.5):
         if fill not in FILLS:
             raise ForgetError(f'forget.painting.fill is {fill!r}; it must be '
                               f'one of {", ".join(FILLS)}')
@@ -59,7 +68,13 @@ class Painter:
                 raise ForgetError(f'forget.painting.{name} is {value!r}; it '
                                   'must be a number of 0 or more, a radius '
                                   'above 0')
-        self.fill, self.radius = fill, radius
+        if isinstance(
+                spare,
+                bool) or not isinstance(spare,
+                                        (int, float)) or not 0 <= spare <= 1:
+            raise ForgetError(f'forget.painting.spare is {spare!r}; it must '
+                              'be a number from 0 to 1')
+        self.fill, self.radius, self.spare = fill, radius, spare
         self.margin, self.margin_ratio = margin, margin_ratio
 
     def regions(self, boxes, shape):
@@ -93,12 +108,14 @@ class Painter:
                 to 255; left as it is.
             boxes (Sequence): Boxes x1, y1, x2, y2 of what goes, in pixels.
             seed (int | Sequence[int]): What a piece is chosen by.
-            others (Sequence): Boxes of what stays, which a piece avoids.
+            others (Sequence): Boxes of what stays: a piece avoids them, and
+                they are spared.
             donors (Callable, optional): Gives another image with boxes of
                 all that it shows, by a number in [0, 1).
 
         Returns:
-            ndarray: A new image; outside the dilated boxes it is the same.
+            ndarray: A new image; outside the dilated boxes, and where what
+            stays is spared, it is the same.
 
         Raises:
             ForgetError: If OpenCV cannot paint such an image.
@@ -129,10 +146,25 @@ class Painter:
                 rng=np.random.default_rng(seed),
                 others=self.regions(others, image.shape),
                 donors=donors)
-        inside = mask.astype(bool)
+        inside = self._inside(boxes, others, image.shape)
         painted = image.copy()
         painted[inside] = filled.reshape(image.shape)[inside]
         return painted
+
+    def _inside(self, boxes, others, shape):
+        """ndarray: Which pixels are new, of the image's height and width."""
+        stays = np.zeros(shape[:2], bool)
+        for x1, y1, x2, y2 in _whole(others):
+            stays[y1:y2, x1:x2] = True
+        inside = np.zeros(shape[:2], bool)
+        for box in boxes:
+            ((x1, y1, x2, y2), ) = _whole([box])
+            share = stays[y1:y2, x1:x2]
+            spared = self.spare and share.size and (share.mean() <= self.spare)
+            for x1, y1, x2, y2 in self.regions([box], shape):
+                part = slice(y1, y2), slice(x1, x2)
+                inside[part] |= ~stays[part] if spared else True
+        return inside
 
     def _margins(self, boxes, shape):
         """Margin of every region, in pixels."""
@@ -140,3 +172,10 @@ class Painter:
             self.margin + self.margin_ratio * min(b[2] - b[0], b[3] - b[1])
             for b in boxes if self.regions([b], shape)
         ]
+
+
+def _whole(boxes):
+    """list[tuple[int]]: The whole pixels that boxes touch, of any image."""
+    return [(max(0, math.floor(x1)), max(0, math.floor(y1)),
+             max(0, math.ceil(x2)), max(0, math.ceil(y2)))
+            for x1, y1, x2, y2 in boxes]

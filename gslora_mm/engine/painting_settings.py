@@ -3,7 +3,7 @@ from ..datasets.painting import Painter
 from ..utils import ForgetError
 from .method_class import method_flag
 
-PAINTING_KEYS = ('fill', 'margin', 'margin_ratio', 'radius')
+PAINTING_KEYS = ('fill', 'margin', 'margin_ratio', 'radius', 'spare')
 
 
 def read_painting(section, methods, task):

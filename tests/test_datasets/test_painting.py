@@ -217,3 +217,48 @@ def test_bad_arguments(options, message):
 def test_images_that_cannot_be_painted():
     with pytest.raises(ForgetError, match='4 channels cannot be painted'):
         Painter()(scene(shape=(20, 20, 4)), [(2, 2, 5, 5)])
+
+
+@pytest.mark.parametrize('fill', FILLS)
+def test_what_stays_is_spared(fill):
+    image = scene(shape=(40, 60, 3))
+    gone, near, over = (10, 10, 30, 30), (25, 5, 50, 20), (12, 8, 34, 32)
+    margin = 2
+    whole = Painter(fill, margin, spare=0.)(image, [gone], 3, [near])
+    found = Painter(fill, margin)(image, [gone], 3, [near])
+    stays = np.zeros(image.shape[:2], bool)
+    stays[5:20, 25:50] = True
+    painted = np.zeros_like(stays)
+    painted[8:32, 8:32] = True
+    # The piece is the same: it is only not put where something stays.
+    assert np.array_equal(found[~stays], whole[~stays])
+    assert np.array_equal(found[stays], image[stays])
+    changed = (whole != image).any(-1)
+    assert changed[stays & painted].mean() > .9
+    assert not changed[~painted].any()
+    # What stays has an eighth of the box.
+    for spare, same in ((.1, True), (.2, False)):
+        other = Painter(fill, margin, spare=spare)(image, [gone], 3, [near])
+        assert np.array_equal(other, whole) == same
+    # Covered for the most part, it is painted, whatever stays there.
+    both = [
+        Painter(fill, margin, spare=s)(image, [gone], 3, [over])
+        for s in (0., .5, 1.)
+    ]
+    assert np.array_equal(both[0], both[1])
+    assert not np.array_equal(both[1], both[2])
+
+
+def test_each_object_is_spared_for_itself():
+    image, stays = scene(shape=(30, 80, 3)), (18, 0, 60, 30)
+    boxes = [(5, 5, 20, 20), (40, 5, 55, 20)]
+    found = Painter('mean', 0.)(image, boxes, 0, [stays])
+    changed = (found != image).any(-1)
+    assert not changed[:, 18:40].any() and changed[5:20, 40:55].any()
+    assert changed[5:20, 5:18].mean() > .9
+
+
+@pytest.mark.parametrize('spare', [-.1, 1.5, True, '0.5', None, float('nan')])
+def test_spare_that_is_no_share(spare):
+    with pytest.raises(ForgetError, match=r'forget\.painting\.spare'):
+        Painter(spare=spare)
