@@ -53,7 +53,7 @@ class CounterfactualFeatures(DrawnAnew):
             original features' mean square, and :math:`\frac1D` of it in the
             metric. Defaults to 1.
         scores (float): Weight of both divergences. Defaults to 3.
-        retain (float): :math:`\lambda_r`. Defaults to 5.
+        retain (float): :math:`\lambda_r`. Defaults to 10.
         blocks (int): How many blocks, counted from the last. Defaults to 3.
         teacher_cache (float): Megabytes for what the teacher said of images
             that come again, where ``forget.data.variants`` or the pipeline
@@ -77,7 +77,7 @@ class CounterfactualFeatures(DrawnAnew):
                  spread=1.,
                  keep=1.,
                  scores=3.,
-                 retain=5.,
+                 retain=10.,
                  blocks=3,
                  teacher_cache=0.,
                  half_cache=False,
