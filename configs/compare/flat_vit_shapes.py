@@ -3,7 +3,7 @@
 #
 #   python tools/compare.py configs/compare/flat_vit_shapes.py
 base = '../gslora/vit_shapes_counterfactual.py'
-_defaults = dict(means=20., spread=1., keep=1., scores=3., retain=10.)
+_defaults = dict(means=20., spread=4., keep=1., scores=3., retain=10.)
 comparison = dict(
     name='Counterfactual features, weights halved and doubled (ViT, shapes)',
     methods=['methods/as_configured.py'],

@@ -48,7 +48,7 @@ class CounterfactualFeatures(DrawnAnew):
 
     Args:
         means (float): :math:`w_m`. Defaults to 20.
-        spread (float): :math:`w_s`. Defaults to 1.
+        spread (float): :math:`w_s`. Defaults to 4.
         keep (float): :math:`w_k`; d is the squared error as a share of the
             original features' mean square, and :math:`\frac1D` of it in the
             metric. Defaults to 1.
@@ -74,7 +74,7 @@ class CounterfactualFeatures(DrawnAnew):
 
     def __init__(self,
                  means=20.,
-                 spread=1.,
+                 spread=4.,
                  keep=1.,
                  scores=3.,
                  retain=10.,

@@ -43,15 +43,15 @@ class CounterfactualTeacher(DrawnAnew):
     Args:
         memory (float): Weight of the term. Defaults to 0.5.
         embeddings (float): See ``memory``. Defaults to 1.
-        scores (float): See ``memory``. Defaults to 2.
+        scores (float): See ``memory``. Defaults to 4.
         boxes (float): See ``memory``. Features that move take the boxes of
             what stays with them: without a large weight these are found as
-            before and framed less exactly. Defaults to 30.
+            before and framed less exactly. Defaults to 60.
         push (float): See ``memory``. Defaults to 0.
         forget (float): :math:`\lambda_f`. Defaults to 1.
         retain (float): :math:`\lambda_r`. With 0, the retain stream is not
             loaded, and the surroundings of forgotten objects are all that
-            says what stays. Defaults to 1.
+            says what stays. Defaults to 2.
         inside (float, optional): See above; None, as 1, knows no boxes and
             no padding. Defaults to 9.
         layers (str): ``'all'`` or ``'last'``, of the embeddings. Defaults to
@@ -80,11 +80,11 @@ class CounterfactualTeacher(DrawnAnew):
     def __init__(self,
                  memory=.5,
                  embeddings=1.,
-                 scores=2.,
-                 boxes=30.,
+                 scores=4.,
+                 boxes=60.,
                  push=0.,
                  forget=1.,
-                 retain=1.,
+                 retain=2.,
                  inside=9.,
                  layers='all',
                  mask=True,
