@@ -5,15 +5,20 @@ _base_ = '../_base_/comparison.py'
 base = '../gslora/ddetr_shapes_forget.py'
 comparison = dict(
     name='Methods (Deformable DETR, shapes)',
-    methods=_base_.comparison.methods + ['methods/counterfactual_deep.py'],
+    methods=_base_.comparison.methods + [
+        'methods/counterfactual_deep.py',
+        'methods/counterfactual_deep_no-retain.py'
+    ],
     # Two of the four requests of the demo, for the time that all methods take
-    # together; `continual={}` goes on with the others.
+    # together; two methods go on with the others.
     settings=dict(
         single={'forget.requests': [['star', 'ring', 'heart']]},
         continual={
             'forget.requests': [['star', 'ring', 'heart'],
                                 ['square', 'arrow', 'ellipse']]
-        }),
+        },
+        demo={}),
+    only=dict(demo=['counterfactual_deep', 'counterfactual_deep_no-retain']),
     options={'forget.data.ratio': 1.},
     search=dict(
         # Other images of the same generator.

@@ -69,7 +69,8 @@ def _diverged(settings, runs, hopeless):
             found[key] = found.get(key, 0) + 1
     for method in hopeless:
         for setting in settings.settings.values:
-            found[setting, method] = len(settings.seeds)
+            if settings.asks(setting, method):
+                found[setting, method] = len(settings.seeds)
     return found
 
 

@@ -25,7 +25,7 @@ REPO = Path(__file__).resolve().parents[2]
 FOLDER = REPO / 'configs/compare'
 COMPARISONS = sorted(p for p in FOLDER.glob('*.py') if 'recover' not in p.stem)
 # Of a method or two.
-KINDS = ('demo', 'flat', 'deep', 'proof')
+KINDS = ('demo', 'flat', 'deep')
 SMALL = [p for p in COMPARISONS if p.stem.split('_')[0] in KINDS]
 SHIPPED = [p for p in COMPARISONS if p not in SMALL]
 RECOVERIES = sorted(
@@ -34,8 +34,11 @@ RECOVERIES = sorted(
 FILES = sorted((FOLDER / 'methods').glob('*.py'))
 # Trivial baselines, which nobody tunes.
 UNTUNED = {
-    'output_filter', 'row_reset', 'counterfactual', 'counterfactual_deep'
+    'output_filter', 'row_reset', 'counterfactual', 'counterfactual_deep',
+    'counterfactual_deep_no-retain'
 }
+# Who runs what others have no time for.
+DEMO = {'counterfactual_deep', 'counterfactual_deep_no-retain'}
 
 PHOTOS = ('airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog',
           'horse', 'ship', 'truck')
@@ -96,7 +99,9 @@ def _kind(path):
 def test_shipped_comparison_expands(path, tmp_path, folders):
     folders(path)
     found = Comparison(path, tmp_path / 'out')
-    assert set(found.settings.settings.values) == {'single', 'continual'}
+    demo = DEMO if path.stem == 'ddetr_shapes' else set()
+    names = {'single', 'continual'} | ({'demo'} if demo else set())
+    assert set(found.settings.settings.values) == names
     budget = found.settings.budget
     for name, search in found.searches.items():
         assert bool(search.runs) == (name not in UNTUNED), name
@@ -110,7 +115,7 @@ def test_shipped_comparison_expands(path, tmp_path, folders):
     # Those that need no search are planned at once.
     untuned = UNTUNED & set(names_in(path))
     assert {r.cell.values['method'] for r in found.runs} == untuned
-    assert len(found.runs) == len(untuned) * 2 * 3
+    assert len(found.runs) == (len(untuned) * 2 + len(demo)) * 3
 
 
 def _check_trial(run, found):
@@ -244,9 +249,10 @@ def test_demo_of_what_comes_back(task, tmp_path):
         assert getattr(found.settings, key) == getattr(whole.settings, key)
 
 
-@pytest.mark.parametrize('task, kind, seeds', [('ddetr', '_deep', 1),
-                                               ('vit', '', 3)])
-def test_each_weight_is_halved_and_doubled(task, kind, seeds, tmp_path):
+@pytest.mark.parametrize('task, kind, weights, seeds',
+                         [('ddetr', '_deep', 6, 1), ('vit', '', 5, 3)])
+def test_each_weight_is_halved_and_doubled(task, kind, weights, seeds,
+                                           tmp_path):
     config = FOLDER / f'flat_{task}_shapes.py'
     runs = Comparison(config, tmp_path / 'out').runs
     recipe = read_config(
@@ -266,10 +272,11 @@ def test_each_weight_is_halved_and_doubled(task, kind, seeds, tmp_path):
     for own in changes.values():
         ((name, value), ) = own.items()
         halves.setdefault(name, set()).add(value / defaults[name].default)
-    assert len(halves) == 5 and all(v == {.5, 2.} for v in halves.values())
+    assert len(halves) == weights and all(v == {.5, 2.}
+                                          for v in halves.values())
     found = Recovery(FOLDER / f'recover_flat_{task}_shapes.py',
                      tmp_path / 'out')
-    assert len(found.targets) == 2 * len(runs) == 2 * 11 * seeds
+    assert len(found.targets) == 2 * len(runs) == 2 * (1 + 2 * weights) * seeds
 
 
 def test_what_depth_costs(tmp_path):
@@ -375,3 +382,18 @@ def test_example_of_the_docs_runs(module, tmp_path, monkeypatch):
     one = StreamLoss([torch.tensor(2.)], dict(bbox=torch.tensor(4.)))
     terms = kind(weight=3., scale=2.).losses(one, None, None)
     assert terms['loss_forget'] == pytest.approx(3 * math.exp(-1))
+
+
+def test_no_retain_data_is_all_that_differs(tmp_path):
+    """And the demo of both has all its requests."""
+    runs = {
+        r.cell.values['method']: r.config
+        for r in Comparison(FOLDER / 'ddetr_shapes.py', tmp_path).runs
+        if r.cell.values['setting'] == 'demo' and r.seed == 0
+    }
+    assert set(runs) == DEMO
+    deep, alone = (runs[name].to_dict() for name in sorted(DEMO))
+    assert alone['forget']['method'].pop('retain') == 0
+    assert alone == deep
+    base = read_config(str(REPO / 'configs/gslora/ddetr_shapes_forget.py'))
+    assert deep['forget']['requests'] == base.forget.requests

@@ -65,6 +65,7 @@ class Comparison:
         }
         for name in self.wanted_methods:
             self._check(name)
+        self._check_wanted(config)
         self.plan()
 
     def plan(self):
@@ -78,8 +79,25 @@ class Comparison:
         if self.grid:
             bases = {self.settings.base: self.settings.base_config}
             self.runs = share_runs(
-                plan_runs(self.grid, self.work_dir, bases=bases), SETTING,
-                self.wanted_settings)
+                plan_runs(self.grid, self.work_dir, self._asked(self.grid),
+                          bases), SETTING, self.wanted_settings)
+
+    def _asked(self, grid):
+        """Cells of a grid whose method runs their setting."""
+        return [
+            cell for cell in grid.cells()
+            if self.settings.asks(cell.values[SETTING], cell.values[METHOD])
+        ]
+
+    def _check_wanted(self, config):
+        """Each of the settings is run by one of the methods at least."""
+        for name in self.wanted_settings:
+            if not any(
+                    self.settings.asks(name, m) for m in self.wanted_methods):
+                raise ForgetError(
+                    f'setting {name} of {config} is for '
+                    f'{", ".join(self.settings.only[name])} only; leave it '
+                    'out, or ask for one of these')
 
     def _grid(self, tuned):
         """Settings times some methods, with values for what is tuned."""
@@ -101,7 +119,7 @@ class Comparison:
         search = self.searches[name]
         options = search.runs[0].cell.options if search.runs else {}
         grid = self._grid({name: options})
-        for cell in grid.cells():
+        for cell in self._asked(grid):
             check_cell(grid, cell, self.settings.base_config)
 
     def run(self, tools, jobs=1):

@@ -10,7 +10,7 @@ from ..study.axes import existing_file, read_axis, read_options
 from ..study.config import check_seeds, read_plain
 from .method_file import read_method
 
-_KEYS = ('name', 'methods', 'seeds', 'settings', 'options', 'search')
+_KEYS = ('name', 'methods', 'seeds', 'settings', 'only', 'options', 'search')
 _SEARCH_KEYS = ('options', 'budget', 'seed')
 
 
@@ -23,6 +23,8 @@ class ComparisonSettings:
         base (str): Path of the config that every run starts from.
         methods (list[MethodFile]): What is compared.
         settings (Axis): On what; options by name.
+        only (dict[str, list[str]]): Names of the methods that run a setting,
+            by its name; all methods run the others.
         seeds (list[int]): Seeds of the runs of every cell.
         options (dict): What all runs change in the base config.
         search_options (dict): What the trials of the search change beside.
@@ -35,6 +37,7 @@ class ComparisonSettings:
     base: str
     methods: list
     settings: object
+    only: dict
     seeds: list
     options: dict
     search_options: dict
@@ -46,6 +49,10 @@ class ComparisonSettings:
     def titles(self):
         """dict[str, str]: What tables call the methods, by name."""
         return {method.name: method.title for method in self.methods}
+
+    def asks(self, setting, method):
+        """bool: Whether the method runs the setting, both by name."""
+        return method in self.only.get(setting, self.titles)
 
 
 def read_comparison(path, options=None, seeds=None):
@@ -60,6 +67,8 @@ def read_comparison(path, options=None, seeds=None):
             seeds=[0, 1, 2],
             settings=dict(single={'forget.requests': [['star', 'ring']]},
                           continual={}),
+            # A long setting, which some of them run alone.
+            only=dict(continual=['ewc']),
             options={},           # of all runs
             search=dict(
                 # Another validation split, and requests to try.
@@ -100,6 +109,7 @@ def read_comparison(path, options=None, seeds=None):
     found = ComparisonSettings(
         content.get('name',
                     Path(path).stem), base, methods, settings,
+        _only(content.get('only') or {}, settings, methods, path),
         check_seeds(content.get('seeds', [0]) if seeds is None else seeds), {
             **read_options(content.get('options', {}), 'comparison.options'),
             **{str(k): v for k, v in (options or {}).items()}
@@ -127,6 +137,19 @@ def _method_files(given, folder, path):
                 raise ForgetError(f'{file} and {files[file.stem]} are both '
                                   f'called {file.stem}; rename one')
     return list(files.values())
+
+
+def _only(content, settings, methods, path):
+    """Methods by setting, checked."""
+    where, names = f'only of {path}', [method.name for method in methods]
+    refuse_unknown(where, content, tuple(settings.values))
+    for setting, given in content.items():
+        if not isinstance(given, list) or not given:
+            raise ForgetError(f'{where} must list names of methods for '
+                              f'{setting}, not {given!r}')
+        refuse_unknown(f'{where}, {setting},', dict.fromkeys(given),
+                       tuple(names))
+    return {k: list(v) for k, v in content.items()}
 
 
 def _search(content, path):
