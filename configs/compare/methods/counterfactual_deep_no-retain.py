@@ -1,5 +1,5 @@
-# ./counterfactual_deep.py without an image of the retain stream: what surrounds
-# the forgotten objects in their images says what stays.
+# ./counterfactual_deep.py without an image of the retain stream: what
+# surrounds the forgotten objects in their images says what stays.
 _base_ = './counterfactual_deep.py'
 title = 'Counterfactual, deep, no retain data'
 method = dict(retain=0.)
