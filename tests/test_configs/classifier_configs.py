@@ -41,6 +41,7 @@ for _model, (_names, _settings) in _FORGET.items():
 FOLDERS['gslora/vit_shapes_long'] = FOLDERS['gslora/vit_shapes_long_pp'] = None
 FOLDERS['gslora/vit_shapes_counterfactual'] = None
 FOLDERS['gslora/vit_faces_counterfactual'] = PEOPLE
+FOLDERS['gslora/vit_cifar10_counterfactual'] = CIFAR
 FORGET = [name for name in FOLDERS if name.startswith('gslora/')]
 
 

@@ -294,15 +294,20 @@ def test_what_depth_costs(tmp_path):
     assert len(found.targets) == 3 * 3 * 3
 
 
-@pytest.mark.parametrize('task, kind', [('ddetr', ''), ('vit', ''),
-                                        ('ddetr', '_deep')])
-def test_counterfactual_is_that_of_its_config(task, kind, tmp_path):
-    config = FOLDER / f'{task}_shapes.py'
+@pytest.mark.parametrize('data, kind', [('ddetr_shapes', ''),
+                                        ('ddetr_shapes', '_deep'),
+                                        ('ddetr_bccd', ''),
+                                        ('ddetr_bccd', '_deep'),
+                                        ('vit_shapes', ''), ('vit_faces', ''),
+                                        ('vit_cifar10', '')])
+def test_counterfactual_is_that_of_its_config(data, kind, tmp_path, folders):
+    config = FOLDER / f'{data}.py'
+    folders(config)
     run = next(
         r for r in Comparison(config, tmp_path).runs
         if r.cell.values['method'] == f'counterfactual{kind}')
     recipe = read_config(
-        str(REPO / f'configs/gslora/{task}_shapes_counterfactual{kind}.py'))
+        str(REPO / f'configs/gslora/{data}_counterfactual{kind}.py'))
     defaults = METHODS.get(recipe.forget.method.type)
     for key in ('lora', 'method', 'train'):
         assert run.config.forget.get(key) == recipe.forget.get(key), key
@@ -310,7 +315,7 @@ def test_counterfactual_is_that_of_its_config(task, kind, tmp_path):
     assert next(backbones) == next(backbones)
     given = {k: v for k, v in recipe.forget.method.items() if k != 'type'}
     assert set(given) <= {'teacher_cache', 'half_cache', 'anew'} and defaults
-    for key in ('epoch_batches', 'ratio'):
+    for key in ('epoch_batches', 'ratio', 'forget_per_batch'):
         assert run.config.forget.data[key] == recipe.forget.data[key], key
     for key in ('train_cfg', 'optim_wrapper'):
         assert run.config[key] == recipe[key], key

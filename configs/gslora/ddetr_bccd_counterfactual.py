@@ -1,0 +1,27 @@
+# Your own data, forgetting by the counterfactual teacher: the original model,
+# shown every image with the forgotten objects painted out, says what shall be
+# said of the image as it is.
+#
+#   DATA_ROOT=FOLDER python tools/train.py \
+#       configs/gslora/ddetr_bccd_counterfactual.py
+_base_ = './ddetr_bccd_forget.py'
+forget = dict(
+    lora=dict(rank=16, alpha=16, position='both'),
+    method=dict(
+        _delete_=True,
+        type='CounterfactualTeacher',
+        teacher_cache=3000.,
+        half_cache=True),
+    data=dict(ratio=1., epoch_batches=30))
+train_cfg = dict(max_epochs=27)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=.05, by_epoch=False, begin=0, end=30),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=15,
+        begin=12,
+        end=27,
+        by_epoch=True,
+        convert_to_iter_based=True)
+]
