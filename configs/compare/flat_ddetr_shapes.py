@@ -1,6 +1,6 @@
-# How flat the result of the deep counterfactual teacher is around its defaults:
-# each weight halved and doubled, on the first request of the demo. One seed:
-# how far seeds lie apart is in ./ddetr_shapes.py.
+# How flat the result of the deep counterfactual teacher is around its
+# defaults: each weight halved and doubled, on the first request of the demo.
+# One seed: how far seeds lie apart is in ./ddetr_shapes.py.
 #
 #   python tools/compare.py configs/compare/flat_ddetr_shapes.py
 base = '../gslora/ddetr_shapes_counterfactual_deep.py'
