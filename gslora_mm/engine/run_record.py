@@ -6,6 +6,8 @@ from ..utils import ForgetError, read_form, write_json
 from .checkpoints import load_plain_state
 from .config_file import config_content, config_digest, without_places
 from .data_digests import data_digests
+from .method_defaults import KEY as DEFAULTS
+from .method_defaults import method_defaults, with_arguments
 
 RECORD = 'run.json'
 # Sections of ``forget`` in which a list has a value for each request.
@@ -31,7 +33,8 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
     if the base weights, and the annotations or lists of images, are the
     same. And requests that are not begun may change, with the values that
     are given for each: others may take their place, come behind them, or
-    none.
+    none. Defaults of the method's class count as if they were given: a run
+    does not go on with those of another version.
 
     Args:
         cfg (Config): The whole config.
@@ -52,7 +55,8 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
         config_digest=config_digest(content),
         base_fingerprint=base_fingerprint,
         data=data_digests(cfg),
-        config=content)
+        config=content,
+        **{DEFAULTS: method_defaults(content)})
     if not path.is_file():
         write_json(path, record)
         return ''
@@ -62,8 +66,9 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
             'choose another --work-dir')
     old = read_form(path, {'config': dict, 'base_fingerprint': str})
     begun = _begun(work_dir)
-    _check_config(old, _as_it_began(old['config'], content, begun), work_dir,
-                  begun)
+    _check_config(
+        old, dict(record, config=_as_it_began(old['config'], content, begun)),
+        work_dir, begun)
     if old['base_fingerprint'] != base_fingerprint:
         raise ForgetError(
             f'{work_dir} was started from another base checkpoint than '
@@ -73,7 +78,12 @@ def open_run(cfg, work_dir, resume, base_fingerprint):
         # Where things lie and which requests there are, for other tools.
         write_json(
             path,
-            dict(old, config=content, config_digest=record['config_digest']))
+            dict(
+                old,
+                config=content,
+                config_digest=record['config_digest'],
+                **{k: record[k]
+                   for k in (DEFAULTS, ) if k in old}))
     return _said(old['config'], content)
 
 
@@ -153,13 +163,21 @@ def _said(old, new):
     ])
 
 
-def _check_config(old, content, work_dir, begun):
-    known = old['config']
+def _check_config(old, new, work_dir, begun):
+    known, content = with_arguments(old['config'], old.get(DEFAULTS),
+                                    new['config'], new[DEFAULTS])
     if 'data' in old:  # else nobody noted which data it was
         known, content = without_places(known), without_places(content)
     changed = differing_keys(known, content)
     if changed:
         cure = 'resume with the config it was started with'
+        left = [
+            f'forget.method.{k}={v!r}'
+            for k, v in (old.get(DEFAULTS) or {}).items()
+            if f'forget.method.{k}' in changed
+        ]
+        if left:
+            cure += f' ({", ".join(left)}: the defaults of then)'
         if begun and 'forget.requests' in changed:
             cure += (', take requests that were begun '
                      f'({begun}) back with tools/revert.py --drop')

@@ -6,6 +6,8 @@ from mmengine.config import Config
 
 from ...utils import ForgetError, atomic_path, read_json, write_json
 from ..config_file import config_content
+from ..method_defaults import KEY as DEFAULTS
+from ..method_defaults import method_defaults, with_arguments
 from ..run_record import differing_keys
 
 CONFIG, SETTINGS = 'config.py', 'settings.json'
@@ -49,8 +51,8 @@ class Job:
         """
         if not self.is_started():
             return
-        changed = differing_keys(
-            read_json(self.folder / SETTINGS), self.settings())
+        changed = differing_keys(*self._comparable(
+            read_json(self.folder / SETTINGS), self.settings()))
         if changed:
             more = ', ...' if len(changed) > _NAMED else ''
             raise ForgetError(
@@ -72,6 +74,10 @@ class Job:
         """dict: What makes this job another one than its neighbours."""
         content = config_content(self.config)
         return {k: v for k, v in content.items() if k not in self.free}
+
+    @staticmethod
+    def _comparable(old, new):
+        return old, new
 
 
 @dataclass
@@ -111,6 +117,16 @@ class Run(Job):
     def free(self):
         """A prepared base model may have moved, with the whole study."""
         return ('load_from', ) if self.needs else ()
+
+    def settings(self):
+        """dict: See :class:`Job`, with what is left to the method."""
+        found = super().settings()
+        return {**found, DEFAULTS: method_defaults(found)}
+
+    @staticmethod
+    def _comparable(old, new):
+        old_defaults = old.pop(DEFAULTS, None)
+        return with_arguments(old, old_defaults, new, new.pop(DEFAULTS))
 
     def diverged(self):
         """How its training diverged, if it did.
