@@ -14,11 +14,17 @@ from gslora_mm.registry import METHODS
 from gslora_mm.utils import ForgetError
 
 
-@METHODS.register_module(force=True)
 class Toy(DELETE):
 
     def __init__(self, pull=1., push=2., bound=None):
         super().__init__()
+
+
+@pytest.fixture(autouse=True)
+def registered():
+    METHODS.register_module(module=Toy)
+    yield
+    METHODS.module_dict.pop('Toy')
 
 
 def config(**given):
