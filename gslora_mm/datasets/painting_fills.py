@@ -91,17 +91,44 @@ def fill_blend(image,
     Image Cloning, SIGGRAPH 2009, here weighted by inverse squared distances).
     """
     busy = _with_boxes(mask, others)
-    filled = image.copy()
-    for x1, y1, x2, y2 in regions:
-        size = y2 - y1, x2 - x1
-        piece = _unfolded(image, busy, size, rng)
-        if piece is None:
-            piece = _find_piece(image, mask, busy, size, rng, donors)
+
+    def other_piece(region):
+        x1, y1, x2, y2 = region
+        piece = _find_piece(image, mask, busy, (y2 - y1, x2 - x1), rng, donors)
         if piece is None:
             piece = fill_telea(image, mask, regions)[y1:y2, x1:x2]
+        return piece
+
+    filled = blend(image, mask, regions, others, rng, other_piece)
+    return np.clip(filled, 0, 255).round().astype(np.uint8)
+
+
+def blend(values, mask, regions, others, rng, other_piece=None):
+    """What :func:`fill_blend` does, of values without bounds.
+
+    Args:
+        values (ndarray): (H, W) or (H, W, channels).
+        mask (ndarray): Not 0 where something is taken out, (H, W).
+        regions (list[tuple[int]]): x1, y1, x2, y2 of all of that.
+        others (Sequence): Boxes that pieces avoid.
+        rng (numpy.random.Generator): What pieces are chosen by.
+        other_piece (Callable, optional): Gives the piece of a region where
+            ``values`` has no free place; default: the surface alone.
+
+    Returns:
+        ndarray: Floats; outside the regions the same values.
+    """
+    busy = _with_boxes(mask, others)
+    filled = values.astype(float)
+    for region in regions:
+        x1, y1, x2, y2 = region
+        size = y2 - y1, x2 - x1
+        piece = _unfolded(values, busy, size, rng)
+        if piece is None:
+            piece = other_piece(region) if other_piece else np.zeros(
+                size + values.shape[2:])
         piece = piece.reshape(*size, -1).astype(float)
-        made = piece + _surface(image, mask, busy, (x1, y1, x2, y2), piece)
-        made = np.clip(made, 0, 255).round()
+        made = piece + _surface(values, mask, busy, region, piece)
         filled[y1:y2, x1:x2] = made.reshape(filled[y1:y2, x1:x2].shape)
     return filled
 
@@ -159,8 +186,15 @@ def _surface(image, mask, busy, region, piece):
                                                      xs)**2
     weights = 1 / distance
     weights /= weights.sum(-1, keepdims=True)
-    found = cv2.resize(
-        weights @ gaps, (width, height), interpolation=cv2.INTER_LINEAR)
+    found = weights @ gaps
+    if coarse != [height, width]:
+        # OpenCV takes a few channels at a time.
+        found = np.dstack([
+            cv2.resize(
+                found[..., i:i + 4], (width, height),
+                interpolation=cv2.INTER_LINEAR)
+            for i in range(0, found.shape[-1], 4)
+        ])
     return found.reshape(piece.shape)
 
 

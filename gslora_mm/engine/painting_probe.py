@@ -18,6 +18,7 @@ from ..models.cpu_deformable_attention import fast_cpu_attention
 from ..utils import ForgetError
 from .checkpoints import load_into, load_plain_state
 from .config_checks import refuse_unknown
+from .painted_tokens import blended_maps
 from .recovery.layer_features import encoder_boxes
 from .recovery.probes import tell_apart
 from .request_config import training_config
@@ -26,6 +27,8 @@ from .tasks import task_of
 
 # What a fill is compared with: the object is still there.
 ORIGINAL = 'not painted'
+# Not of the image: the encoder's maps are filled as `blend` fills pixels.
+TOKENS = 'tokens'
 _TRIES = 50
 
 
@@ -59,7 +62,8 @@ def probe_paintings(cfg, fills=None, images=200, pictures=6, number=1):
         cfg (Config): Of a run whose method has its teacher see painted
             images; ``forget.painting`` has the other settings.
         fills (list[str], optional): Which of
-            :data:`~gslora_mm.datasets.painting.FILLS`; default all.
+            :data:`~gslora_mm.datasets.painting.FILLS` and :data:`TOKENS`;
+            default all.
         images (int): Training images with forgotten objects, at most.
             Defaults to 200.
         pictures (int): How many of them are returned. Defaults to 6.
@@ -85,7 +89,8 @@ def probe_paintings(cfg, fills=None, images=200, pictures=6, number=1):
     if not 1 <= number <= len(settings.requests):
         raise ForgetError(f'there is no request {number}; the config has '
                           f'{len(settings.requests)}')
-    refuse_unknown('--fills', dict.fromkeys(fills or ()), FILLS)
+    known = (*FILLS, TOKENS)
+    refuse_unknown('--fills', dict.fromkeys(fills or ()), known)
     request = settings.requests[number - 1]
     state, _ = load_plain_state(cfg.load_from)
     run = training_config(cfg, settings, request,
@@ -96,7 +101,7 @@ def probe_paintings(cfg, fills=None, images=200, pictures=6, number=1):
     load_into(model, state, cfg.load_from)
     model.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
     report = PaintingReport()
-    for fill in (ORIGINAL, *(fills or FILLS)):
+    for fill in (ORIGINAL, *(fills or known)):
         data = _dataset(cfg, settings, run, fill)
         count = min(images, data.num_forget)
         _look(model, data, count, pictures, fill, report,
@@ -110,7 +115,7 @@ def _dataset(cfg, settings, run, fill):
     data['dataset']['pipeline'] = task_of(cfg).prototype_pipeline(
         cfg, settings.classes)
     data.pop('subset_file', None)
-    if fill != ORIGINAL:
+    if fill not in (ORIGINAL, TOKENS):
         data['painting'] = dict(settings.painting, fill=fill)
         if fill != settings.painting['fill']:
             # Each has a radius of its own.
@@ -136,15 +141,17 @@ def _look(model, data, count, pictures, fill, report, batch):
             if boxes is None:
                 # Painted with what was there.
                 continue
-            pair = paired_boxes(boxes, _others(data, idx,
-                                               sample), data.painter,
-                                sample['data_samples'].img_shape, rng)
-            if fill != ORIGINAL:
-                sample['inputs'] = sample['data_samples'].painted_inputs
-            _keep_picture(report, pictures, idx, fill, sample, boxes)
-            taken.append((sample, *pair))
+            others = _others(data, idx, sample)
+            shape = sample['data_samples'].img_shape
+            pair = paired_boxes(boxes, others, data.painter, shape, rng)
+            if fill != TOKENS:
+                if fill != ORIGINAL:
+                    sample['inputs'] = sample['data_samples'].painted_inputs
+                _keep_picture(report, pictures, idx, fill, sample, boxes)
+            taken.append((sample, data.painter.regions(boxes, shape),
+                          data.painter.regions(others, shape), *pair))
         if taken:
-            found, kind = _pooled(model, taken)
+            found, kind = _pooled(model, taken, fill == TOKENS)
             features.append(found)
             kinds.append(kind)
     if not kinds:
@@ -225,17 +232,25 @@ def _keep_picture(report, pictures, idx, fill, sample, boxes):
 
 
 @torch.no_grad()
-def _pooled(model, taken):
+def _pooled(model, taken, in_maps):
     """Features of all boxes by layer, and which of them are painted."""
     batch = pseudo_collate([sample for sample, *_ in taken])
     batch = model.data_preprocessor(batch, False)
     rois, kinds = [], []
-    for i, (_, painted, free) in enumerate(taken):
+    for i, (*_, painted, free) in enumerate(taken):
         for part, kind in ((painted, True), (free, False)):
             rois.append(np.insert(part, 0, i, axis=1))
             kinds.append(np.full(len(part), kind))
     rois = torch.as_tensor(
         np.concatenate(rois), dtype=batch['inputs'].dtype).to(batch['inputs'])
-    found = encoder_boxes(model, batch['inputs'], batch['data_samples'], rois)
+    height, width = batch['inputs'].shape[-2:]
+    regions, others = ([
+        np.reshape(part, (-1, 4)) / (width, height, width, height)
+        for part in parts
+    ] for parts in list(zip(*taken))[1:3])
+    with blended_maps(model, regions,
+                      others) if in_maps else contextlib.nullcontext():
+        found = encoder_boxes(model, batch['inputs'], batch['data_samples'],
+                              rois)
     return {k: v.float().cpu().numpy()
             for k, v in found.items()}, np.concatenate(kinds)  # yapf: disable

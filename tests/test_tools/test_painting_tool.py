@@ -32,15 +32,16 @@ def config(tmp_path_factory):
 def test_table_and_pictures(config, tmp_path, capsys):
     out = tmp_path / 'out'
     assert call('analyze_painting', config, '--out', out, '--fills', 'mean',
-                'blend', '--pictures', 2) is None
+                'blend', 'tokens', '--pictures', 2) is None
     text = capsys.readouterr().out
     assert 'encoder.layers.1' in text and 'pairs of boxes' in text
     assert (out / 'painting.md').read_text().strip() in text
     table = pd.read_csv(out / 'painting.csv')
-    assert list(table['fill'].unique()) == [ORIGINAL, 'mean', 'blend']
+    assert list(
+        table['fill'].unique()) == [ORIGINAL, 'mean', 'blend', 'tokens']
     # The same places, whatever is painted there.
     assert table['pairs'].nunique() == 1 and table['pairs'][0] > 5
-    assert len(table) == 3 * 2 and table['auc'].between(0, 1).all()
+    assert len(table) == 4 * 2 and table['auc'].between(0, 1).all()
     for name in ('painting.png', 'painting.pdf'):
         assert (out / name).stat().st_size > 5000
 
@@ -65,6 +66,17 @@ def test_pictures_are_painted_images(config):
         inside = slice(y1, y2), slice(x1, x2)
         assert after[inside].std((0, 1)).max() < before[inside].std(
             (0, 1)).max()
+
+
+def test_tokens_are_seen_by_the_encoder(config):
+    """Its maps are filled, and the images are not."""
+    cfg = read_config(str(config))
+    report = probe_paintings(cfg, ['tokens'], images=8, pictures=1)
+    assert set(report.pictures[0]) == {'image', 'boxes', ORIGINAL}
+    found = {row['fill']: [] for row in report.rows}
+    for row in report.rows:
+        found[row['fill']].append(row['auc'])
+    assert found[ORIGINAL] != found['tokens']
 
 
 def test_pairs_are_apart_and_of_one_size():
