@@ -6,4 +6,5 @@ recovery = dict(
     methods=['as_configured'],
     settings=None,
     reference=None,
-    variants=dict(_delete_=True, full=dict()))
+    variants=dict(_delete_=True, full=dict()),
+    seeds=[0])
