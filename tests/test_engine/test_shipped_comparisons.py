@@ -25,7 +25,7 @@ REPO = Path(__file__).resolve().parents[2]
 FOLDER = REPO / 'configs/compare'
 COMPARISONS = sorted(p for p in FOLDER.glob('*.py') if 'recover' not in p.stem)
 # Of a method or two.
-KINDS = ('demo', 'flat', 'deep')
+KINDS = ('demo', 'flat', 'sparse', 'deep')
 SMALL = [p for p in COMPARISONS if p.stem.split('_')[0] in KINDS]
 SHIPPED = [p for p in COMPARISONS if p not in SMALL]
 RECOVERIES = sorted(
@@ -291,6 +291,24 @@ def test_what_depth_costs(tmp_path):
         assert _lr_curve(run.config)[-1] < 1e-5
     found = Recovery(FOLDER / 'recover_deep_ddetr_shapes.py', tmp_path / 'out')
     assert len(found.targets) == 3 * 3 * 3
+
+
+@pytest.mark.parametrize('task', ['ddetr', 'vit'])
+def test_fewer_and_fewer_blocks(task, tmp_path):
+    runs = Comparison(FOLDER / f'sparse_{task}_shapes.py',
+                      tmp_path / 'out').runs
+    recipe = read_config(
+        str(REPO / f'configs/gslora/{task}_shapes_counterfactual.py'))
+    weights = []
+    for run in runs:
+        method = dict(run.config.forget.method)
+        weights.append(method.pop('alpha'))
+        assert method == recipe.forget.method
+        assert f'{weights[-1]:g}' == run.cell.values['setting']
+    assert weights[0] == 0 and weights == sorted(set(weights))
+    found = Recovery(FOLDER / f'recover_sparse_{task}_shapes.py',
+                     tmp_path / 'out')
+    assert len(found.targets) == 2 * len(runs)
 
 
 @pytest.mark.parametrize('data, kind', [('ddetr_shapes', ''),
