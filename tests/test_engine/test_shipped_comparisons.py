@@ -419,3 +419,17 @@ def test_no_retain_data_is_all_that_differs(tmp_path):
     assert alone == deep
     base = read_config(str(REPO / 'configs/gslora/ddetr_shapes_forget.py'))
     assert deep['forget']['requests'] == base.forget.requests
+
+
+@pytest.mark.parametrize('data', ['faces', 'cifar10'])
+def test_recoveries_ask_for_no_more_images_than_there_are(data):
+    root = REPO.parent / 'shared/data' / data / 'train'
+    if not root.is_dir():
+        pytest.skip(f'needs the images of {data}, which are not part of the '
+                    'repository')
+    least = min(len(list(folder.iterdir())) for folder in root.iterdir())
+    found = Config.fromfile(FOLDER / f'recover_vit_{data}.py').recovery
+    asked = [
+        v.get('shots', v.get('images', 0)) for v in found.variants.values()
+    ]
+    assert 0 < max(asked + [found.probes.images]) <= least
