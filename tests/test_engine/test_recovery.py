@@ -12,6 +12,7 @@ from gslora_mm.engine import ForgetSettings, read_config
 from gslora_mm.engine.checkpoints import load_plain_state
 from gslora_mm.engine.recovery import (PrototypeRows, RecoverySettings, Target,
                                        measure)
+from gslora_mm.engine.recovery.image_checks import check_images
 from gslora_mm.engine.recovery.prototype_rows import prototype_rows
 from gslora_mm.engine.runner import RequestRunner
 from gslora_mm.utils import ForgetError, read_json
@@ -226,3 +227,22 @@ def test_rows_against_numpy(biased):
 def test_bad_mix(mix):
     with pytest.raises(ForgetError, match='mix of PrototypeRows'):
         PrototypeRows(mix)
+
+
+@pytest.mark.parametrize('asked, key', [
+    (lambda n: dict(variants={'few': dict(shots=n)}), 'variants.few'),
+    (lambda n: dict(variants={'few': dict(shots=n, share=.5, train='all')}),
+     'variants.few'),
+    (lambda n: dict(variants={'means': dict(images=n, mix=.5)}),
+     'variants.means'),
+    (lambda n: dict(probes=dict(images=n)), 'probes'),
+])  # yapf: disable
+def test_more_images_than_there_are(tmp_path, asked, key):
+    path, _ = baselines.run('output_filter', tmp_path, tiny_classifier)
+    cfg = read_config(str(path))
+    last = ForgetSettings.from_config(cfg).requests[-1]
+    most = tiny_classifier.TRAIN
+    check_images(cfg, last, settings(**asked(most)))
+    with pytest.raises(ForgetError, match=f'recovery.{key}: shots={most + 1}'):
+        check_images(cfg, last, settings(**asked(most + 1)))
+    check_images(cfg, last, settings(variants={'full': {}}))

@@ -369,6 +369,21 @@ def test_one_model_alone(tmp_path, compared, measured, config):
     assert '--jobs 0 runs nothing' in error_of(*args, '--jobs', 0)
 
 
+@pytest.mark.parametrize('jobs', [1, 2])
+def test_images_are_counted_before_a_reference_is_trained(
+        tmp_path, compared, config, monkeypatch, jobs):
+
+    def too_few(cfg, request, settings):
+        raise ForgetError(f'too few for {", ".join(settings.variants)}')
+
+    monkeypatch.setattr(recovery, 'check_images', too_few)
+    started = tmp_path / 'started'
+    before = started.read_text()
+    with pytest.raises(ForgetError, match='too few for full, few'):
+        Recovery(config, compared).run(tmp_path / 'tools', jobs)
+    assert started.read_text() == before
+
+
 def test_tool(tmp_path, compared, measured, config, capsys):
     assert 'holds no curve' in error_of('recover', config, '--work-dir',
                                         compared, '--table-only')

@@ -145,7 +145,7 @@ def _learned(run, settings, target, variant, steps, base_print, folder):
                             str(target.checkpoint), base_print)
     task, sets = task_of(run), class_sets_for_requests([request],
                                                        settings.unseen)
-    _relearn(train.train_dataloader, variant.get('share', 0))
+    relearn(train.train_dataloader, variant.get('share', 0))
     train.val_dataloader = task.evaluation_data(run, settings.classes)
     train.val_evaluator = task.evaluator(run, sets)
     # The hook alone says when.
@@ -159,8 +159,13 @@ def _learned(run, settings, target, variant, steps, base_print, folder):
     return [(p['step'], p['report']) for p in read_json(points)]
 
 
-def _relearn(loader, share):
-    """Let a loader show everything, few images in a share of each batch."""
+def relearn(loader, share):
+    """Let a loader show everything, few images in a share of each batch.
+
+    Args:
+        loader (dict): Config of the loader of a request, changed in place.
+        share (float): Share of a batch; 0: as often as all others.
+    """
     loader.dataset.type = 'gslora_mm.RelearnDataset'
     loader.dataset.pop('subset_file')
     loader.dataset.apart = share > 0

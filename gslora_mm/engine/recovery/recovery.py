@@ -13,6 +13,7 @@ from ..run_lock import lock_run
 from ..study.queue import JobQueue, failures
 from ..tasks import task_of
 from .config import read_recovery
+from .image_checks import check_images
 from .measure import CURVE, measure_curve, recovery_config
 from .model_job import ModelJob
 from .probe_run import PROBES, measure_probes
@@ -100,15 +101,14 @@ class Recovery:
                 after all others and the table.
         """
         with lock_run(self.work_dir):
+            # Or jobs would write generated data all at once, and references
+            # be trained for what fails.
+            self._check_data()
             apart = self._model_jobs() if jobs > 1 else []
-            if apart:
-                # Or all of them would write generated data at once.
-                self._check_data()
             every = [*self._trainings(), *apart]
             todo = [job for job in every if not job.is_done()]
             failed = JobQueue(todo, tools, jobs, len(every) - len(todo)).run()
             if jobs == 1:
-                self._check_data()
                 for target, cfg, request in self._there():
                     failed.update(self._measure_all(target, cfg, request))
             table = self.tabulate()
@@ -175,11 +175,15 @@ class Recovery:
         return list(found.values())
 
     def _check_data(self):
-        """Generated data is written here."""
-        for cfg in {id(cfg): cfg for _, cfg, _ in self.targets}.values():
+        """Generated data is written here, and images are counted."""
+        for cfg, request in {
+                id(cfg): (cfg, request)
+                for _, cfg, request in self.targets
+        }.values():
             task = task_of(cfg)
             task.check_data(cfg, task.class_names(cfg),
                             cfg.forget.get('unseen') or ())
+            check_images(cfg, request, self.settings)
 
     def _measure_all(self, target, cfg, request):
         """Every curve and the probes of a model; says what failed."""
