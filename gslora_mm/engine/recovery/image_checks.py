@@ -9,10 +9,9 @@ from ...utils import ForgetError
 from ..request_config import training_config
 from ..settings import ForgetSettings
 from .measure import recovery_config, relearn
-from .targets import Target
+from .probe_run import probe_config
+from .targets import NOBODY
 from .variants import is_prototype
-
-_NOBODY = Target('', '', '', 0, Path('none'))
 
 
 def check_images(cfg, request, recovery):
@@ -56,11 +55,8 @@ def _asked(cfg, request, recovery):
     for name, variant in recovery.variants.items():
         made = is_prototype(variant)
         if made or 'shots' in variant:
-            run = recovery_config(cfg, request, _NOBODY, variant, recovery)
+            run = recovery_config(cfg, request, NOBODY, variant, recovery)
             share = None if made else variant.get('share', 0)
             yield f'variants.{name}', run, share
-    images = (recovery.probes or {}).get('images')
-    if images:
-        run = recovery_config(cfg, request, _NOBODY, dict(mix=1.), recovery)
-        run.forget.data = dict(shots=images)
-        yield 'probes', run, None
+    if (recovery.probes or {}).get('images'):
+        yield 'probes', probe_config(cfg, request, NOBODY, recovery), None

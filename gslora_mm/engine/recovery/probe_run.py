@@ -68,6 +68,14 @@ def _labels(cfg, names):
     return list(map(task_of(cfg).class_names(cfg).index, names))
 
 
+def probe_config(cfg, request, target, recovery):
+    """Config: Of one request, whose streams have what probes learn from."""
+    run = recovery_config(cfg, request, target, dict(mix=1.), recovery)
+    images = recovery.probes.get('images')
+    run.forget.data = dict(shots=images) if images else {}
+    return run
+
+
 @fast_cpu_attention()
 def collect_features(cfg, request, target, recovery, folder, state):
     """What a model makes of training and of evaluation images.
@@ -83,9 +91,7 @@ def collect_features(cfg, request, target, recovery, folder, state):
     Returns:
         tuple[LayerFeatures, LayerFeatures]: Of both.
     """
-    run = recovery_config(cfg, request, target, dict(mix=1.), recovery)
-    images = recovery.probes.get('images')
-    run.forget.data = dict(shots=images) if images else {}
+    run = probe_config(cfg, request, target, recovery)
     settings = ForgetSettings.from_config(run)
     (request, ) = settings.requests
     train = training_config(run, settings, request, folder,

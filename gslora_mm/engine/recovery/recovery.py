@@ -17,7 +17,7 @@ from .image_checks import check_images
 from .measure import CURVE, measure_curve, recovery_config
 from .model_job import ModelJob
 from .probe_run import PROBES, measure_probes
-from .targets import Target, find_targets, reference_jobs, setting_config
+from .targets import NOBODY, find_targets, reference_jobs, setting_config
 from .variants import RESERVED, kind_of
 
 # References are the same, whatever is measured.
@@ -77,9 +77,8 @@ class Recovery:
 
     def _question(self, cfg, request):
         """str: The same of settings that ask the same of a given model."""
-        model = Target('', '', '', 0, Path('none'))
         configs = [
-            recovery_config(cfg, request, model, variant, self.settings)
+            recovery_config(cfg, request, NOBODY, variant, self.settings)
             for variant in self.settings.variants.values()
         ]
         asked = [config_content(config) for config in configs]

@@ -41,6 +41,10 @@ class Target:
                 f'seed_{self.seed}')
 
 
+# For configs that are looked at, and not run.
+NOBODY = Target('', '', '', 0, Path('none'))
+
+
 def setting_config(comparison, setting, more=None):
     """The config of a setting, without any method.
 
