@@ -77,15 +77,17 @@ class ClassStatistics(nn.Module):
         found, member, counts = groups
         # A product has one order of its sums on a GPU, too.
         new = member @ features.detach().float() / counts
-        known = self.find(found)
-        fresh = known < 0
-        if not len(self.means):
-            self.means = new[:0]
-        moved = known[~fresh]
-        left = self.momentum**counts[~fresh]
-        self.means[moved] = left * self.means[moved] + (1 - left) * new[~fresh]
-        self.keys = torch.cat([self.keys, found[fresh]])
-        self.means = torch.cat([self.means, new[fresh]])
+        rows = self.find(found)
+        fresh = rows < 0
+        if fresh.any():
+            if not len(self.means):
+                self.means = new[:0]
+            self.keys = torch.cat([self.keys, found[fresh]])
+            # Where they start they also stay for this batch.
+            self.means = torch.cat([self.means, new[fresh]])
+            rows = self.find(found)
+        self.means[rows] = torch.lerp(new, self.means[rows],
+                                      self.momentum**counts)
 
     @torch.no_grad()
     def spread(self, features, centres):
@@ -129,7 +131,7 @@ class ClassStatistics(nn.Module):
         """Squared Mahalanobis norm of gaps (N, D); shape (N, )."""
         return ((gaps @ self.precision) * gaps).sum(-1)
 
-    def squared_means(self, features, keys, targets):
+    def squared_means(self, gaps, keys, targets):
         r"""Squared distances of running means, with a gradient.
 
         .. math:: \sum_k \frac{n_k}{N} \lVert \mu_k - \mu_{t(k)}
@@ -139,16 +141,16 @@ class ClassStatistics(nn.Module):
         part, as if it were the whole mean.
 
         Args:
-            features (Tensor): Of N images, (N, D), with gradient.
+            gaps (Tensor): Features of N images less ``targets``, (N, D),
+                with gradient.
             keys (Tensor): Theirs, (N, 2).
-            targets (Tensor): Keys whose means they shall have, (N, 2).
+            targets (Tensor): Means that theirs shall be, (N, D).
 
         Returns:
             Tensor: A scalar.
         """
-        wanted = self.mean(targets)
-        apart = self.mean(keys) - wanted
+        apart = self.mean(keys) - targets
         pull = apart @ self.precision
         value = (pull * apart).sum(-1)
-        own = 2 * (pull * (features.float() - wanted)).sum(-1)
+        own = 2 * (pull * gaps).sum(-1)
         return (own - own.detach() + value).mean()

@@ -198,8 +198,8 @@ class CounterfactualFeatures(DrawnAnew):
         for stats, own in zip(self._statistics,
                               self._features(forget.student)):
             stats.update(own, groups)
-            size = own.shape[1]
-            means = means + stats.squared_means(own, keys, targets) / size
-            gaps = own.float() - stats.mean(targets)
+            size, wanted = own.shape[1], stats.mean(targets)
+            gaps = own.float() - wanted
+            means = means + stats.squared_means(gaps, keys, wanted) / size
             spread = spread + stats.squared(gaps).mean() / size
         return means, spread

@@ -1,10 +1,14 @@
 """What every Transformer block of a classifier makes of images."""
 from contextlib import ExitStack, contextmanager
+from weakref import WeakKeyDictionary
 
 import torch
 
 from ..lora.blocks import find_blocks
 from ..utils import ForgetError
+
+# Looked up once: a training asks at every step.
+_PLACES = WeakKeyDictionary()
 
 
 @contextmanager
@@ -57,7 +61,9 @@ def watch_blocks(model, last=None):
     Raises:
         ForgetError: If it has no such block.
     """
-    places = list(block_places(model).items())[-(last or 0):]
+    if model not in _PLACES:
+        _PLACES[model] = list(block_places(model).items())
+    places = _PLACES[model][-(last or 0):]
     if not places:
         raise ForgetError(f'{type(model).__name__} has no Transformer block '
                           'to look at; remove recovery.probes')
@@ -70,9 +76,9 @@ def watch_blocks(model, last=None):
 
         return hook
 
-    modules = dict(model.named_modules())
-    with watching(modules[place].register_forward_hook(keep(name))
-                  for name, place in places):
+    with watching(
+            model.get_submodule(place).register_forward_hook(keep(name))
+            for name, place in places):
         yield seen
 
 

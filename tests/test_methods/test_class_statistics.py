@@ -94,7 +94,8 @@ def test_distance_of_means_and_its_gradient(known):
     known.spread(features[4:].detach(), features[4:].detach() + 1)
     known.precision = torch.diag(torch.arange(1., SIZE + 1))
     wanted = keys((1, 1), (1, 1), (2, 2), (2, 2))
-    found = known.squared_means(features[:4], pairs[:4], wanted)
+    targets = known.mean(wanted)
+    found = known.squared_means(features[:4] - targets, pairs[:4], targets)
     rows = features.detach()
     gaps = torch.stack([(rows[0] + rows[1]) / 2 - rows[4],
                         (rows[0] + rows[1]) / 2 - rows[4], rows[2] - rows[5],
