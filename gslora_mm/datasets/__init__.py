@@ -8,6 +8,7 @@ from .forget_retain_dataset import ForgetRetainDataset
 from .held_out_coco import HeldOutCoco
 from .held_out_folder import HeldOutFolder
 from .painted_dataset import PaintedDataset
+from .painted_out import PaintedOut
 from .painting import FILLS, Painter
 from .relearn_dataset import RelearnDataset
 from .requests import Request, check_class_names, parse_requests
@@ -22,7 +23,7 @@ from .without_classes import WithoutClasses
 
 __all__ = [
     'COCO_CATEGORY_IDS', 'CachedTransforms', 'FILLS', 'ForgetRetainDataset',
-    'HeldOutCoco', 'HeldOutFolder', 'PaintedDataset', 'Painter',
+    'HeldOutCoco', 'HeldOutFolder', 'PaintedDataset', 'PaintedOut', 'Painter',
     'RelearnDataset', 'Request', 'SHAPES', 'STYLED_SHAPES', 'ShapesDataset',
     'ShapesFolder', 'StreamSampler', 'StyledShapesFolder', 'WithoutClasses',
     'check_class_names', 'check_folder_data', 'coco_class_names_by_id',

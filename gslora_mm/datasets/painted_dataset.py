@@ -1,13 +1,13 @@
 """Training images, each with the world without what is forgotten."""
 import copy
+from functools import partial
 
-import mmcv
 import torch
-from mmengine import fileio
 
 from ..registry import DATASETS
 from ..utils.errors import ForgetError
 from .forget_retain_dataset import ForgetRetainDataset
+from .painted_pipeline import donor_of, run_painted
 from .painting import Painter
 from .random_state import RandomState, image_seed
 from .requests import check_class_names
@@ -86,27 +86,10 @@ class PaintedDataset(ForgetRetainDataset):
         return None if painted is None else self._joined(data, painted)
 
     def _transform_painted(self, info, boxes, others):
-        steps = getattr(self.inner.pipeline, 'transforms', None)
-        if steps is None:
-            raise ForgetError(
-                'the pipeline of train_dataloader.dataset is no list of '
-                'transforms, so that nothing can be painted behind its first '
-                'ones; give it as a list')
-        seed, seen = image_seed(info), False
-        for step in steps:
-            info = step(info)
-            if info is None:
-                return None
-            if not seen and isinstance(info, dict) and 'img' in info:
-                seen = True
-                info['img'] = self.painter(info['img'], boxes, seed, others,
-                                           self._donor)
-        if not seen:
-            raise ForgetError(
-                'no transform of train_dataloader.dataset.pipeline loads an '
-                "image under 'img', so that nothing can be painted; begin "
-                "with dict(type='LoadImageFromFile')")
-        return info
+        seed = image_seed(info)
+        return run_painted(
+            self.inner.pipeline, info, lambda image: self.painter(
+                image, boxes, seed, others, partial(donor_of, self.inner)))
 
     def _joined(self, data, painted):
         """The sample, with the second image."""
@@ -131,16 +114,6 @@ class PaintedDataset(ForgetRetainDataset):
             sample.painted_inputs = painted['inputs']
             sample.painted_boxes = boxes
         return data
-
-    def _donor(self, share):
-        """Another image, and the boxes of all that it shows."""
-        info = self.inner.get_data_info(int(share * len(self.inner)))
-        content = fileio.get(
-            info['img_path'],
-            backend_args=getattr(self.inner, 'backend_args', None))
-        return mmcv.imfrombytes(content), [
-            i['bbox'] for i in info['instances']
-        ]
 
 
 def _plain(boxes):
