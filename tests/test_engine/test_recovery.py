@@ -230,12 +230,12 @@ def test_bad_mix(mix):
 
 
 @pytest.mark.parametrize('asked, key', [
-    (lambda n: dict(variants={'few': dict(shots=n)}), 'variants.few'),
+    (lambda n: dict(variants={'few': dict(shots=n)}), 'variants.few: shots'),
     (lambda n: dict(variants={'few': dict(shots=n, share=.5, train='all')}),
-     'variants.few'),
+     'variants.few: shots'),
     (lambda n: dict(variants={'means': dict(images=n, mix=.5)}),
-     'variants.means'),
-    (lambda n: dict(probes=dict(images=n)), 'probes'),
+     'variants.means: images'),
+    (lambda n: dict(probes=dict(images=n)), 'probes: images'),
 ])  # yapf: disable
 def test_more_images_than_there_are(tmp_path, asked, key):
     path, _ = baselines.run('output_filter', tmp_path, tiny_classifier)
@@ -243,6 +243,6 @@ def test_more_images_than_there_are(tmp_path, asked, key):
     last = ForgetSettings.from_config(cfg).requests[-1]
     most = tiny_classifier.TRAIN
     check_images(cfg, last, settings(**asked(most)))
-    with pytest.raises(ForgetError, match=f'recovery.{key}: shots={most + 1}'):
+    with pytest.raises(ForgetError, match=f'recovery.{key}={most + 1} '):
         check_images(cfg, last, settings(**asked(most + 1)))
     check_images(cfg, last, settings(variants={'full': {}}))

@@ -1,16 +1,9 @@
 """The comparisons of this repository: every method's config builds."""
-import inspect
-import math
-import re
-import shutil
 from pathlib import Path
 
 import pytest
-import tiny_classifier
-import tiny_run
-import torch
 from mmengine.config import Config
-from mmengine.registry import PARAM_SCHEDULERS
+from shipped_data import image_folders
 
 from gslora_mm.datasets import HeldOutCoco, HeldOutFolder
 from gslora_mm.engine import ForgetSettings
@@ -18,7 +11,6 @@ from gslora_mm.engine.compare import Comparison, read_method
 from gslora_mm.engine.config_file import read_config
 from gslora_mm.engine.data_config import dataset_class
 from gslora_mm.engine.recovery import Recovery
-from gslora_mm.models.stream_loss import StreamLoss
 from gslora_mm.registry import METHODS
 
 REPO = Path(__file__).resolve().parents[2]
@@ -40,27 +32,11 @@ UNTUNED = {
 # Who runs what others have no time for.
 DEMO = {'counterfactual_deep', 'counterfactual_deep_no-retain'}
 
-PHOTOS = ('airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog',
-          'horse', 'ship', 'truck')
-PEOPLE = [f'yaleB{n:02d}' for n in sorted(set(range(1, 40)) - {14})]
-
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path, monkeypatch):
     """Folders of images, whose names comparisons take; sets those of one."""
-    for data, names in (('people', PEOPLE), ('photos', PHOTOS)):
-        for name in names:
-            folder = tmp_path / data / 'train' / name
-            folder.mkdir(parents=True)
-            for i in range(5):
-                (folder / f'{i}.png').touch()
-        shutil.copytree(tmp_path / data / 'train', tmp_path / data / 'test')
-
-    def use(config):
-        data = 'photos' if 'cifar10' in config.stem else 'people'
-        monkeypatch.setenv('DATA_ROOT', f'{tmp_path / data}/')
-
-    return use
+    return image_folders(tmp_path, monkeypatch)
 
 
 def test_five_data_sets():
@@ -249,176 +225,11 @@ def test_demo_of_what_comes_back(task, tmp_path):
         assert getattr(found.settings, key) == getattr(whole.settings, key)
 
 
-@pytest.mark.parametrize('task, kind, weights', [('ddetr', '_deep', 6),
-                                                 ('vit', '', 5)])
-def test_each_weight_is_halved_and_doubled(task, kind, weights, tmp_path):
-    config = FOLDER / f'flat_{task}_shapes.py'
-    runs = Comparison(config, tmp_path / 'out').runs
-    recipe = read_config(
-        str(REPO / f'configs/gslora/{task}_shapes_counterfactual{kind}.py'))
-    method = METHODS.get(recipe.forget.method.type)
-    defaults = inspect.signature(method).parameters
-    changes = {}
-    for run in runs:
-        found = dict(run.config.forget.method)
-        own = {k: v for k, v in found.items()
-               if k not in recipe.forget.method}  # yapf: disable
-        assert {**recipe.forget.method, **own} == found
-        assert run.config.train_cfg == recipe.train_cfg
-        changes[run.cell.values['setting']] = own
-    assert changes.pop('defaults') == {}
-    halves = {}
-    for own in changes.values():
-        ((name, value), ) = own.items()
-        halves.setdefault(name, set()).add(value / defaults[name].default)
-    assert len(halves) == weights and all(v == {.5, 2.}
-                                          for v in halves.values())
-    found = Recovery(FOLDER / f'recover_flat_{task}_shapes.py',
-                     tmp_path / 'out')
-    assert len(found.targets) == 2 * len(runs) == 2 * (1 + 2 * weights)
-
-
-def test_what_depth_costs(tmp_path):
-    runs = Comparison(FOLDER / 'deep_ddetr_shapes.py', tmp_path / 'out').runs
-    for run in runs:
-        method, forget = run.config.forget.method, run.config.forget
-        # The base's own method trains what the base says.
-        assert forget.train == dict(exclude=['backbone.*'])
-        assert forget.lora is None
-        left = (1 - method.anew)**method.get('anew_epochs', 1)
-        assert f'{left:.3g}' == run.cell.values['setting']
-        assert len(_lr_curve(run.config)) > 1000
-        assert _lr_curve(run.config)[-1] < 1e-5
-    found = Recovery(FOLDER / 'recover_deep_ddetr_shapes.py', tmp_path / 'out')
-    assert len(found.targets) == 3 * 3 * 3
-
-
-@pytest.mark.parametrize('task', ['ddetr', 'vit'])
-def test_fewer_and_fewer_blocks(task, tmp_path):
-    runs = Comparison(FOLDER / f'sparse_{task}_shapes.py',
-                      tmp_path / 'out').runs
-    recipe = read_config(
-        str(REPO / f'configs/gslora/{task}_shapes_counterfactual.py'))
-    weights = []
-    for run in runs:
-        method = dict(run.config.forget.method)
-        weights.append(method.pop('alpha'))
-        assert method == recipe.forget.method
-        assert f'{weights[-1]:g}' == run.cell.values['setting']
-    assert weights[0] == 0 and weights == sorted(set(weights))
-    found = Recovery(FOLDER / f'recover_sparse_{task}_shapes.py',
-                     tmp_path / 'out')
-    assert len(found.targets) == 2 * len(runs)
-
-
-@pytest.mark.parametrize('data, kind', [('ddetr_shapes', ''),
-                                        ('ddetr_shapes', '_deep'),
-                                        ('ddetr_bccd', ''),
-                                        ('ddetr_bccd', '_deep'),
-                                        ('vit_shapes', ''), ('vit_faces', ''),
-                                        ('vit_cifar10', '')])
-def test_counterfactual_is_that_of_its_config(data, kind, tmp_path, folders):
-    config = FOLDER / f'{data}.py'
-    folders(config)
-    run = next(
-        r for r in Comparison(config, tmp_path).runs
-        if r.cell.values['method'] == f'counterfactual{kind}')
-    recipe = read_config(
-        str(REPO / f'configs/gslora/{data}_counterfactual{kind}.py'))
-    defaults = METHODS.get(recipe.forget.method.type)
-    for key in ('lora', 'method', 'train'):
-        assert run.config.forget.get(key) == recipe.forget.get(key), key
-    backbones = (c.model.backbone for c in (run.config, recipe))
-    assert next(backbones) == next(backbones)
-    given = {k: v for k, v in recipe.forget.method.items() if k != 'type'}
-    assert set(given) <= {'teacher_cache', 'half_cache', 'anew'} and defaults
-    for key in ('epoch_batches', 'ratio', 'forget_per_batch'):
-        assert run.config.forget.data[key] == recipe.forget.data[key], key
-    for key in ('train_cfg', 'optim_wrapper'):
-        assert run.config[key] == recipe[key], key
-    assert _lr_curve(run.config) == _lr_curve(recipe)
-
-
-def _lr_curve(cfg):
-    """The learning rate of every iteration."""
-    batches, epochs = cfg.forget.data.epoch_batches, cfg.train_cfg.max_epochs
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.)
-    schedulers = []
-    for given in cfg.param_scheduler:
-        given = {
-            k: v
-            for k, v in given.items() if k != 'type'
-        } | dict(type=PARAM_SCHEDULERS.get(given['type']))
-        kind = given.pop('type')
-        if given.pop('convert_to_iter_based', False):
-            schedulers.append(
-                kind.build_iter_from_epoch(
-                    optimizer, epoch_length=batches, **given))
-        else:
-            schedulers.append(kind(optimizer, **given))
-    found = []
-    for _ in range(epochs * batches):
-        found.append(optimizer.param_groups[0]['lr'])
-        optimizer.step()
-        for scheduler in schedulers:
-            scheduler.step()
-    return found
-
-
 def _shots(found):
     return [
         v['shots'] for v in found.settings.variants.values()
         if v.get('train') == 'all'
     ]
-
-
-def _blocks():
-    text = (REPO / 'docs/compare.md').read_text()
-    return re.findall(r'```python\n(.*?)```', text, re.DOTALL)
-
-
-def test_example_of_the_docs_is_short():
-    method, config = _blocks()
-    assert len((method + config).splitlines()) <= 60
-
-
-@pytest.mark.parametrize('module', [tiny_classifier, tiny_run])
-def test_example_of_the_docs_runs(module, tmp_path, monkeypatch):
-    method, config = _blocks()
-    (tmp_path / 'my_forgetting.py').write_text(method)
-    monkeypatch.syspath_prepend(tmp_path)
-    path = tmp_path / 'soft_ascent.py'
-    path.write_text(config)
-    base = module.write_config(tmp_path / 'base.py')
-    found = read_method(path, read_config(str(base)))
-    options = {**found.options, 'optim_wrapper.optimizer.lr': .002}
-    detects = module is tiny_run
-    assert options['forget.method'].get('scale') == (1. if detects else None)
-    assert [a.name for a in found.search] == ['lr', 'weight']
-    summary = tiny_run.run_sequence(base, tmp_path / 'run', **options)
-    assert len(summary['requests']) == 2
-    assert summary['requests'][0]['trained_ratio'] > .5
-    log = (tmp_path / 'run/request_01/training.json').read_text()
-    assert '"iterations": ' in log
-    kind = METHODS.get('SoftAscent')
-    one = StreamLoss([torch.tensor(2.)], dict(bbox=torch.tensor(4.)))
-    terms = kind(weight=3., scale=2.).losses(one, None, None)
-    assert terms['loss_forget'] == pytest.approx(3 * math.exp(-1))
-
-
-def test_no_retain_data_is_all_that_differs(tmp_path):
-    """And the demo of both has all its requests."""
-    runs = {
-        r.cell.values['method']: r.config
-        for r in Comparison(FOLDER / 'ddetr_shapes.py', tmp_path).runs
-        if r.cell.values['setting'] == 'demo' and r.seed == 0
-    }
-    assert set(runs) == DEMO
-    deep, alone = (runs[name].to_dict() for name in sorted(DEMO))
-    assert alone['forget']['method'].pop('retain') == 0
-    assert alone == deep
-    base = read_config(str(REPO / 'configs/gslora/ddetr_shapes_forget.py'))
-    assert deep['forget']['requests'] == base.forget.requests
 
 
 @pytest.mark.parametrize('data', ['faces', 'cifar10'])

@@ -6,34 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from compare_toys import write_comparison, write_tools
+from recover_toys import ONLY, STEPS, write
 from study_toys import _PRETRAIN
 from tool_calls import REPO, call, error_of
 
 from gslora_mm.engine.compare import Comparison
 from gslora_mm.engine.recovery import Recovery, recovery
 from gslora_mm.utils import ForgetError, read_json, write_json
-
-STEPS = [0, 10, 20]
-
-# Stands in for tools/recover.py --only: a curve of zeros.
-_ONLY = '''
-import json, os, sys
-from pathlib import Path
-config, where, out, seeds, seed, methods, *names, only, place = sys.argv[1:]
-assert (where, seeds, methods, only) == ('--work-dir', '--seeds', '--methods',
-                                         '--only')
-assert names == ['filter', 'tune'] and place.endswith('/seed_' + seed)
-with open(os.environ['STARTED'], 'a') as file:
-    file.write(f'measure {place}\\n')
-if place == os.environ.get('FAIL'):
-    sys.exit('error: no room on the moon')
-for variant in ('full', 'few'):
-    folder = Path(out) / 'recover/curves' / place / variant
-    folder.mkdir(parents=True)
-    (folder / 'curve.json').write_text(json.dumps([
-        dict(step=step, protocol='top1', score='Acc', r=.9, f=step / 100)
-        for step in (0, 10, 20)]))
-'''
 
 
 @pytest.fixture(scope='module')
@@ -103,25 +82,6 @@ def measured(monkeypatch):
 @pytest.fixture
 def config(tmp_path):
     return write(tmp_path / 'recover.py')
-
-
-def write(path, **content):
-    base = path.parent / 'base.pth'
-    base.write_text('weights')
-    content = dict(
-        dict(
-            methods=['filter', 'tune'],
-            seeds=[0, 1],
-            steps=STEPS,
-            variants={
-                'full': {},
-                'few': dict(shots=2)
-            },
-            reference=dict(
-                config=str(REPO / 'configs/pretrain/vit_shapes.py'),
-                options={'train_cfg.max_epochs': 1})), **content)
-    path.write_text(f"comparison = 'methods.py'\nrecovery = {content!r}\n")
-    return path
 
 
 def run(config, out, tmp_path):
@@ -320,7 +280,7 @@ def test_failure_is_told_last(tmp_path, compared, measured):
 def test_models_side_by_side(tmp_path, compared, measured, config,
                              monkeypatch):
     """Each in a process of its own; the same tables."""
-    (tmp_path / 'tools/recover.py').write_text(_ONLY)
+    (tmp_path / 'tools/recover.py').write_text(ONLY)
     monkeypatch.setenv('FAIL', 'single/tune/seed_1')
     with pytest.raises(ForgetError, match='Fine-tune, seed 1: no room'):
         Recovery(config, compared).run(tmp_path / 'tools', 2)

@@ -27,7 +27,7 @@ def check_images(cfg, request, recovery):
             than there are, or get none of one.
     """
     inner = None
-    for key, run, share in _asked(cfg, request, recovery):
+    for key, called, run, share in _asked(cfg, request, recovery):
         settings = ForgetSettings.from_config(run)
         (again, ) = settings.requests
         loader = training_config(run, settings, again, Path('none'), '',
@@ -42,21 +42,26 @@ def check_images(cfg, request, recovery):
             with contextlib.redirect_stdout(io.StringIO()):
                 inner = DATASETS.build(data).inner
         except ForgetError as err:
-            raise ForgetError(f'recovery.{key}: {err}') from err
+            # What data sets call shots.
+            told = str(err).replace('shots=', f'{called}=', 1)
+            raise ForgetError(f'recovery.{key}: {told}') from err
 
 
 def _asked(cfg, request, recovery):
     """Whatever asks for some images of a class.
 
     Yields:
-        tuple[str, Config, float | None]: Its key, its config, and the share
-        of the few in a batch if the model learns from them.
+        tuple[str, str, Config, float | None]: Its key, what it calls the
+        number of images, its config, and the share of the few in a batch if
+        the model learns from them.
     """
     for name, variant in recovery.variants.items():
         made = is_prototype(variant)
         if made or 'shots' in variant:
             run = recovery_config(cfg, request, NOBODY, variant, recovery)
             share = None if made else variant.get('share', 0)
-            yield f'variants.{name}', run, share
+            called = 'images' if made else 'shots'
+            yield f'variants.{name}', called, run, share
     if (recovery.probes or {}).get('images'):
-        yield 'probes', probe_config(cfg, request, NOBODY, recovery), None
+        run = probe_config(cfg, request, NOBODY, recovery)
+        yield 'probes', 'images', run, None
