@@ -162,8 +162,9 @@ def test_shipped_recovery_names_what_there_is(path, tmp_path, folders):
     found = Recovery(path, tmp_path / 'out')
     assert found.names == ['single']
     seeds = len(found.settings.seeds)
-    # The original, the reference, and those of the comparison.
-    assert len(found.targets) == seeds * (2 + len(found.methods))
+    # The original, the reference, further ones, and those of the comparison.
+    assert len(found.targets) == seeds * (2 + len(found.settings.models) +
+                                          len(found.methods))
     assert len(found.jobs) == seeds
     if kind == 'long':
         _check_long(found, Recovery(FOLDER / f'recover_{of}.py', tmp_path))

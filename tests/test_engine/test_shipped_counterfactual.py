@@ -152,3 +152,23 @@ def test_no_retain_data_is_all_that_differs(tmp_path):
     assert alone == deep
     base = read_config(str(REPO / 'configs/gslora/ddetr_shapes_forget.py'))
     assert deep['forget']['requests'] == base.forget.requests
+
+
+def test_a_reference_of_painted_images(tmp_path, monkeypatch):
+    """It is the base model but for what is forgotten first."""
+    monkeypatch.setenv('DATA_ROOT', str(tmp_path))
+    plain, painted = (
+        read_config(str(REPO / f'configs/pretrain/ddetr_bccd{kind}.py'))
+        for kind in ('', '_painted'))
+    found = painted.train_dataloader.dataset
+    assert found.type == 'gslora_mm.PaintedOut'
+    assert found.dataset == plain.train_dataloader.dataset
+    single, *_ = Comparison(FOLDER / 'ddetr_bccd.py', tmp_path).runs
+    assert [found.classes] == single.config.forget.requests
+    painted.train_dataloader.dataset = plain.train_dataloader.dataset
+    assert painted.to_dict() == plain.to_dict()
+    # By the path that its config names.
+    text = (REPO / 'configs/pretrain/ddetr_bccd_painted.py').read_text()
+    settings = Recovery(FOLDER / 'recover_ddetr_bccd.py', tmp_path).settings
+    (path, ) = settings.models.values()
+    assert f'--work-dir {Path(path).parent}' in text
