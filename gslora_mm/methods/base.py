@@ -42,6 +42,9 @@ class ForgettingMethod:
         needs_painting (bool): Whether the teacher sees training images
             without the objects of all classes forgotten so far, and
             :meth:`losses` looks at ``painted``; detectors only.
+        unlabelled (float): Score from which the teacher's finds of forgotten
+            classes are painted out as well, and it looks again; with
+            ``needs_painting``. None: labels are trusted.
         needs_middle (bool): The same of ``middle`` of both, what the lower
             half of the model makes of the images; with ``needs_outputs``.
         needs_blocks (int): The same of ``blocks`` of both, of so many blocks
@@ -79,6 +82,7 @@ class ForgettingMethod:
     needs_losses = _STREAMS
     needs_layers = False
     needs_painting = False
+    unlabelled = None
     needs_middle = False
     needs_blocks = 0
     needs_images = False

@@ -61,6 +61,11 @@ class CounterfactualTeacher(DrawnAnew):
         beta (float): :math:`\beta`, of the published forget loss, whose
             bound raises the classification loss. Defaults to 0.
         bound (float, optional): Its BND. Defaults to what suits the head.
+        unlabelled (float, optional): Score from which what the teacher takes
+            for a forgotten class is painted out of its image although no
+            label says that it is there, and the teacher looks again: see
+            :func:`~gslora_mm.models.unlabelled.paint_unlabelled`. With None
+            labels are trusted. Defaults to 0.15.
         teacher_cache (float): Megabytes for what the teacher said of images
             that come again. Defaults to 1024.
         half_cache (bool): Keep it in half precision. Defaults to False.
@@ -90,6 +95,7 @@ class CounterfactualTeacher(DrawnAnew):
                  mask=True,
                  beta=0.,
                  bound=None,
+                 unlabelled=.15,
                  teacher_cache=1024.,
                  half_cache=False,
                  anew=0.,
@@ -113,9 +119,14 @@ class CounterfactualTeacher(DrawnAnew):
             inside=inside,
             beta=beta,
             bound=bound,
+            unlabelled=unlabelled,
             teacher_cache=teacher_cache)
         owner = type(self).__name__
-        check_numbers(owner, numbers, optional=('inside', 'bound'))
+        check_numbers(
+            owner, numbers, optional=('inside', 'bound', 'unlabelled'))
+        if unlabelled is not None and not 0 < unlabelled <= 1:
+            raise ForgetError(f'unlabelled of {owner} is {unlabelled!r}; it '
+                              'is a score above 0 and at most 1, or None')
         if layers not in LAYERS:
             raise ForgetError(f'layers of {owner} must be one of '
                               f'{", ".join(LAYERS)}, not {layers!r}')
@@ -123,6 +134,7 @@ class CounterfactualTeacher(DrawnAnew):
             raise ForgetError(f'{owner} needs a weight above 0 of one of '
                               f'{", ".join(TERMS)}, and of forget')
         self.inside, self.mask, self.beta = inside, bool(mask), beta
+        self.unlabelled = unlabelled
         self.bound, self._bound_given = bound, bound is not None
         self.needs_losses = ('forget', ) if beta else ()
         self.needs_layers, self.needs_middle = layers == 'all', bool(memory)

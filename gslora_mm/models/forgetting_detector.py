@@ -5,6 +5,7 @@ from mmdet.models.dense_heads import DETRHead
 from mmdet.models.detectors.base_detr import DetectionTransformer
 from mmengine.registry import DefaultScope
 
+from ..datasets.painting import Painter
 from ..registry import MODELS
 from ..utils import ForgetError
 from .building import plain_class, set_up
@@ -32,7 +33,8 @@ def forgetting_detector(detector,
                         streams='fused',
                         train='lora',
                         forget_queries='all',
-                        forgotten=()):
+                        forgotten=(),
+                        painting=None):
     """Build an mmdet DETR that forgets classes.
 
     The result is an instance of the configured detector class with LoRA
@@ -65,6 +67,9 @@ def forgetting_detector(detector,
             for data where forgotten and retained objects share most images.
         forgotten (Sequence[int]): Labels of all classes forgotten so far,
             those of this request included. The engine fills them in.
+        painting (dict, optional): Arguments of
+            :class:`~gslora_mm.datasets.Painter`, for a teacher that finds
+            what nobody labelled. The engine fills them in.
 
     Returns:
         DetectionTransformer: The detector, all frozen but what trains.
@@ -90,6 +95,7 @@ def forgetting_detector(detector,
     # So that processes divide by the boxes of all; mmdet's default by theirs.
     model.bbox_head.sync_cls_avg_factor = True
     model.forgotten = [int(label) for label in forgotten]
+    model.painter = Painter(**(painting or {}))
     model.plain_config = dict(detector, _scope_=scope)
     model.aux_loss, model.forget_queries = aux_loss, forget_queries
     set_up(model, lora, method, group, dropout, streams, train)

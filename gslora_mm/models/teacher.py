@@ -7,6 +7,7 @@ from ..utils import ForgetError
 from .painted_images import painted_inputs
 from .stream_loss import STREAMS, StreamOutputs
 from .teacher_cache import TeacherCache, image_key
+from .unlabelled import paint_unlabelled
 
 
 class TeacherMixin:
@@ -85,7 +86,7 @@ class TeacherMixin:
         about = [samples[i] for i in chosen]
         images = painted_inputs(self, images, about)
         if self._cache is None:
-            predictions, inside = self.teacher._look(images, about)
+            predictions, inside = self._see(images, about)
         for stream in wanted:
             places = [chosen.index(i) for i in index[stream]]
             of_stream = [samples[i] for i in index[stream]]
@@ -99,6 +100,18 @@ class TeacherMixin:
                 inside.add_to(said, places)
             terms[stream].teacher = said
 
+    def _see(self, images, samples):
+        """What the teacher makes of images; see ForgettingMixin._look.
+
+        It looks again where it found what nobody labelled.
+        """
+        found = self.teacher._look(images, samples)
+        if self.method.unlabelled is None:
+            return found
+        said = self.teacher._outputs(found[0], samples, match=False)
+        again = paint_unlabelled(self, images, samples, said)
+        return found if again is None else self.teacher._look(again, samples)
+
     def _recall(self, images, samples):
         """What the teacher says; it is not shown an image again.
 
@@ -107,8 +120,7 @@ class TeacherMixin:
         """
 
         def ask(i):
-            predictions, inside = self.teacher._look(images[i:i + 1],
-                                                     samples[i:i + 1])
+            predictions, inside = self._see(images[i:i + 1], samples[i:i + 1])
             said = self.teacher._outputs(
                 predictions, samples[i:i + 1], match=False)
             inside.add_to(said)

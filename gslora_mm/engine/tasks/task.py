@@ -139,11 +139,13 @@ class Task:
             dict: The wrapper around :meth:`plain_model`.
         """
         gone = (*request.forgotten, *request.classes)
+        painting = {'painting': settings.painting} if settings.painting else {}
         return {
             'type': self.wrapper,
             self.wraps: self.plain_model(cfg),
             'method': settings.method_of(request),
             'forgotten': sorted(map(settings.classes.index, gone)),
+            **painting,
             **settings.model
         }
 
