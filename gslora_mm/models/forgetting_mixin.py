@@ -55,7 +55,7 @@ class ForgettingMixin(TrainingMixin, QuestionsMixin, HalvesMixin,
                                     self.groups)
         if shared:
             losses = dict(zip(losses, share_values(list(losses.values()))))
-        losses.update(self.cache_log(inputs))
+        losses.update(self.teacher_log(inputs))
         return self._with_gradient(losses)
 
     def _add_images(self, terms, inputs, samples, index):

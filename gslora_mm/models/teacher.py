@@ -21,6 +21,9 @@ class TeacherMixin:
     # In a list, in which torch does not look for modules.
     _teacher = ()
     _cache = None
+    # Images that it was shown, and those in which it found what nobody
+    # labelled.
+    _looks = _finds = 0
 
     def keep_teacher(self):
         """Copy the model as it is; the weights are loaded by the engine."""
@@ -36,19 +39,23 @@ class TeacherMixin:
         self._cache = TeacherCache(size,
                                    self.method.half_cache) if size else None
 
-    def cache_log(self, inputs):
-        """Share of the images so far that the teacher had seen, to log.
+    def teacher_log(self, inputs):
+        """What is known of the teacher's images so far, to log.
 
         Args:
             inputs (Tensor): Any images, for the device.
 
         Returns:
-            dict[str, Tensor]: A scalar; empty without a cache.
+            dict[str, Tensor]: ``teacher/hits``, which share of the images the
+            cache had, and ``teacher/unlabelled``, in which share of those
+            that it was shown there were objects that nobody labelled.
         """
-        cache = self._cache
-        if cache is None or not cache.asked:
-            return {}
-        return {'teacher/hits': inputs.new_tensor(cache.found / cache.asked)}
+        cache, found = self._cache, {}
+        if cache is not None and cache.asked:
+            found['teacher/hits'] = cache.found / cache.asked
+        if self._looks:
+            found['teacher/unlabelled'] = self._finds / self._looks
+        return {k: inputs.new_tensor(v) for k, v in found.items()}
 
     @property
     def teacher(self):
@@ -110,7 +117,11 @@ class TeacherMixin:
             return found
         said = self.teacher._outputs(found[0], samples, match=False)
         again = paint_unlabelled(self, images, samples, said)
-        return found if again is None else self.teacher._look(again, samples)
+        self._looks += len(samples)
+        if again is None:
+            return found
+        self._finds += int((again != images).flatten(1).any(1).sum())
+        return self.teacher._look(again, samples)
 
     def _recall(self, images, samples):
         """What the teacher says; it is not shown an image again.

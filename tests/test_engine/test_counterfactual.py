@@ -57,6 +57,8 @@ def test_every_request_paints_the_classes_so_far(tmp_path):
         assert built.painter.fill == 'mean' and built.painter.margin == 1
         labels = {settings.classes.index(name) for name in gone}
         assert run.model.forgotten == sorted(labels)
+        # What the teacher finds is painted in the same way.
+        assert run.model.painting == settings.painting
         hits = 0
         for idx in range(0, len(built), 3):
             info = built.get_data_info(idx)

@@ -154,7 +154,12 @@ def test_the_teacher_looks_again(megabytes, monkeypatch):
     monkeypatch.setattr(
         model.method, 'losses', lambda forget, retain, groups: seen.update(
             forget=forget, retain=retain) or {})
-    model.loss(inputs, samples)
+    log = model.loss(inputs, samples)
+    again = (cleaned != inputs).flatten(1).any(1)
+    # Of the images of both streams.
+    told = [i for i, s in enumerate(samples) if model._counts(s, s.stream)]
+    assert float(log['teacher/unlabelled']) == pytest.approx(
+        float(again[told].float().mean()))
     for stream in ('forget', 'retain'):
         index = [
             i for i, s in enumerate(samples)
