@@ -17,7 +17,11 @@ recovery = dict(
     reference=dict(config='../pretrain/ddetr_bccd.py', as_long=True),
     models={'Saw them painted out': 'work_dirs/bccd_painted/base.pth'},
     variants={
-        f'{shots}-shot': dict(steps=[0, 10, 25, 50])
-        for shots in (1, 5, 10)
+        # A head that classifies alone cannot move boxes that went.
+        'boxes': dict(train=dict(include=['bbox_head.*']), lr=3e-3),
+        **{
+            f'{shots}-shot': dict(steps=[0, 10, 25, 50])
+            for shots in (1, 5, 10)
+        }
     },
     steps=[0, 20, 50, 100])
