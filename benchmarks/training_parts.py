@@ -65,6 +65,9 @@ def forgetting_parts(setting, per_stream, num_batches=4):
     model = MODELS.build(run.model)
     model.init_weights()
     load_into(model, state, cfg.load_from)
+    if model.teacher is not None:
+        # As TeacherHook does; a random one finds objects everywhere.
+        load_into(model.teacher, state, cfg.load_from)
     model = model.to(device()).train()
     # Past the epochs without sparsity: a step is the dearest that it can be.
     model.method.start_epoch(10**6, model.groups)
