@@ -17,7 +17,8 @@ recovery = dict(
     reference=dict(config='../pretrain/ddetr_bccd.py', as_long=True),
     models={'Saw them painted out': 'work_dirs/bccd_painted/base.pth'},
     variants={
-        # A head that classifies alone cannot move boxes that went.
+        # A head that classifies alone cannot move boxes that went. No other
+        # learning rate was tried.
         'boxes': dict(train=dict(include=['bbox_head.*']), lr=3e-3),
         **{
             f'{shots}-shot': dict(steps=[0, 10, 25, 50])

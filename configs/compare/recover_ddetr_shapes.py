@@ -12,7 +12,8 @@ recovery = dict(
     reference=dict(config='../pretrain/ddetr_shapes.py', as_long=True),
     # Evaluations are the dear part.
     variants={
-        # A head that classifies alone cannot move boxes that went.
+        # A head that classifies alone cannot move boxes that went. No other
+        # learning rate was tried.
         'boxes': dict(train=dict(include=['bbox_head.*']), lr=3e-3),
         **{
             f'{shots}-shot': dict(steps=[0, 10, 25, 50])

@@ -1,20 +1,17 @@
 """A data set as if some objects had never been."""
 from functools import partial
 
-from torch.utils.data import Dataset
-
 from ..registry import DATASETS
 from ..utils.errors import ForgetError
-from .data_checks import full_init_checked, source_of
-from .forget_retain_dataset import _build_inner
+from .data_checks import source_of
 from .painted_pipeline import donor_of, run_painted
 from .painting import Painter
 from .random_state import image_seed
-from .requests import check_class_names
+from .without_classes import Excluding
 
 
 @DATASETS.register_module()
-class PaintedOut(Dataset):
+class PaintedOut(Excluding):
     """The images of a detection data set, objects of some classes painted out.
 
     For a model that never saw the classes and saw as many images as another:
@@ -33,21 +30,12 @@ class PaintedOut(Dataset):
     """
 
     def __init__(self, dataset, classes, painting=None):
-        self.inner, self.names = _build_inner(dataset), list(classes)
         self.painter = Painter(**(painting or {}))
-        self.full_init()
-
-    @property
-    def metainfo(self):
-        """dict: Meta information of the whole data set, all classes."""
-        return self.inner.metainfo
+        super().__init__(dataset, classes)
 
     def full_init(self):
         """Load the annotations."""
-        full_init_checked(self.inner)
-        known = self.metainfo['classes']
-        check_class_names(self.names, known, 'the classes to paint out')
-        self._gone = frozenset(map(known.index, self.names))
+        super().full_init()
         if 'instances' not in self.inner.get_data_info(0):
             raise ForgetError(f'images of {source_of(self.inner)} have no '
                               'boxes, so that nothing can be painted out; '
@@ -66,7 +54,7 @@ class PaintedOut(Dataset):
         """Objects that go, and the others."""
         parts = [], []
         for instance in info['instances']:
-            parts[instance['bbox_label'] not in self._gone].append(instance)
+            parts[instance['bbox_label'] not in self.gone].append(instance)
         return parts
 
     def __getitem__(self, idx):

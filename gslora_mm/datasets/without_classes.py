@@ -9,8 +9,39 @@ from .forget_retain_dataset import _build_inner
 from .requests import check_class_names
 
 
+class Excluding(Dataset):
+    """A data set some of whose classes shall not be seen.
+
+    Args:
+        dataset (dict | BaseDataset): The data set.
+        classes (list[str]): Names of the classes.
+
+    Attributes:
+        gone (frozenset[int]): Their labels.
+
+    Raises:
+        ForgetError: If a class is unknown.
+    """
+
+    def __init__(self, dataset, classes):
+        self.inner, self.names = _build_inner(dataset), list(classes)
+        self.full_init()
+
+    @property
+    def metainfo(self):
+        """dict: Meta information of the whole data set, all classes."""
+        return self.inner.metainfo
+
+    def full_init(self):
+        """Load the annotations."""
+        full_init_checked(self.inner)
+        known = self.metainfo['classes']
+        check_class_names(self.names, known, 'the classes to leave out')
+        self.gone = frozenset(map(known.index, self.names))
+
+
 @DATASETS.register_module()
-class WithoutClasses(Dataset):
+class WithoutClasses(Excluding):
     """The images of a data set that show none of some classes.
 
     Nothing of an image is changed and labels keep their places, so that a
@@ -30,24 +61,15 @@ class WithoutClasses(Dataset):
     """
 
     def __init__(self, dataset, classes, as_long=False):
-        self.inner, self.names = _build_inner(dataset), list(classes)
         self.as_long = as_long
-        self.full_init()
-
-    @property
-    def metainfo(self):
-        """dict: Meta information of the whole data set, all classes."""
-        return self.inner.metainfo
+        super().__init__(dataset, classes)
 
     def full_init(self):
         """Load the annotations and choose the images."""
-        full_init_checked(self.inner)
-        known = self.metainfo['classes']
-        check_class_names(self.names, known, 'the classes to leave out')
-        gone = set(map(known.index, self.names))
+        super().full_init()
         self.positions = [
             i for i in range(len(self.inner))
-            if not gone & labels_in(self.inner.get_data_info(i))
+            if not self.gone & labels_in(self.inner.get_data_info(i))
         ]
         if not self.positions:
             raise ForgetError(f'{source_of(self.inner)} has no image without '
