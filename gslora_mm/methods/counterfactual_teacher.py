@@ -1,10 +1,13 @@
 """The counterfactual teacher: the original model in a world without."""
+import torch
+
 from ..registry import METHODS
 from ..utils import ForgetError
 from .base import check_numbers
 from .drawn_anew import DrawnAnew
 from .group_sparsity import bounded_loss
-from .matching import (box_distance, excess, relative_error, score_divergence,
+from .matching import (box_distance, excess, looking_queries,
+                       mahalanobis_error, relative_error, score_divergence,
                        token_weights)
 
 TERMS = ('memory', 'embeddings', 'scores', 'boxes', 'push')
@@ -27,10 +30,11 @@ class CounterfactualTeacher(DrawnAnew):
     distances :math:`d_k` are
 
     - ``memory``: squared error of the encoder's tokens as a share of the
-      teacher's mean square; tokens that touch a painted box count
-      ``inside`` times;
+      teacher's mean square, and ``mahalanobis`` times that in the metric of
+      a linear probe; tokens that touch a painted box count ``inside`` times;
     - ``embeddings``: the same of the decoder's queries, behind every layer
-      or the last;
+      or the last; queries that look at a painted place, as the centre of
+      their box is in a painted one, count ``queries`` times;
     - ``scores``: cross entropy of the last layer's scores beyond the
       teacher's entropy, by the number of objects that it sees;
     - ``boxes``: L1 of its boxes, weighted by the teacher's largest scores;
@@ -54,6 +58,13 @@ class CounterfactualTeacher(DrawnAnew):
             says what stays. Defaults to 2.
         inside (float, optional): See above; None, as 1, knows no boxes and
             no padding. Defaults to 9.
+        queries (float): See above. What a head that is trained anew finds
+            of a forgotten object, it finds by these. Defaults to 9.
+        mahalanobis (float): Weight of
+            :func:`~gslora_mm.methods.matching.mahalanobis_error` beside the
+            relative errors of ``memory`` and ``embeddings``, which leave
+            what is small and tells classes apart all the same. Defaults to
+            0.5.
         layers (str): ``'all'`` or ``'last'``, of the embeddings. Defaults to
             ``'all'``.
         mask (bool): Whether the teacher's scores of forgotten classes are 0,
@@ -91,6 +102,8 @@ class CounterfactualTeacher(DrawnAnew):
                  forget=1.,
                  retain=2.,
                  inside=9.,
+                 queries=9.,
+                 mahalanobis=.5,
                  layers='all',
                  mask=True,
                  beta=0.,
@@ -117,6 +130,8 @@ class CounterfactualTeacher(DrawnAnew):
             self.weights,
             **self.streams,
             inside=inside,
+            queries=queries,
+            mahalanobis=mahalanobis,
             beta=beta,
             bound=bound,
             unlabelled=unlabelled,
@@ -134,6 +149,7 @@ class CounterfactualTeacher(DrawnAnew):
             raise ForgetError(f'{owner} needs a weight above 0 of one of '
                               f'{", ".join(TERMS)}, and of forget')
         self.inside, self.mask, self.beta = inside, bool(mask), beta
+        self.queries, self.mahalanobis = queries, mahalanobis
         self.unlabelled = unlabelled
         self.bound, self._bound_given = bound, bound is not None
         self.needs_losses = ('forget', ) if beta else ()
@@ -182,27 +198,47 @@ class CounterfactualTeacher(DrawnAnew):
         """
         student, teacher = seen.student, seen.teacher
         rules = dict(
-            memory=lambda: relative_error(student.middle, teacher.middle,
-                                          self._token_weights(seen)),
-            embeddings=lambda: self._embeddings(student, teacher),
+            memory=lambda: self._error(student.middle, teacher.middle,
+                                       self._token_weights(seen)),
+            embeddings=lambda: self._embeddings(seen),
             scores=lambda: score_divergence(
                 student, teacher, self.forgotten if self.mask else ()),
             boxes=lambda: box_distance(student, teacher),
             push=lambda: excess(student, teacher, self.forgotten))
         return {k: rule() for k, rule in rules.items() if self.weights[k]}
 
+    def _error(self, *features):
+        """Of features, in both units."""
+        error = relative_error(*features)
+        if self.mahalanobis:
+            error = error + self.mahalanobis * mahalanobis_error(*features)
+        return error
+
     def _token_weights(self, seen):
         if self.inside is None:
             return None
         student = seen.student
         return token_weights(student.grids, student.middle.shape[1],
-                             seen.painted, seen.extents, self.inside)
+                             _places(seen), seen.extents, self.inside)
 
-    @staticmethod
-    def _embeddings(student, teacher):
+    def _embeddings(self, seen):
         """Mean over the layers that are compared."""
+        student, teacher, weights = seen.student, seen.teacher, None
+        if self.queries != 1:
+            looks = looking_queries(student.boxes, _places(seen), seen.extents)
+            weights = torch.where(looks, float(self.queries), 1.)
         if student.layers is None:
-            return relative_error(student.embeddings, teacher.embeddings)
+            return self._error(student.embeddings, teacher.embeddings, weights)
         pairs = zip(student.layers.unbind(1), teacher.layers.unbind(1))
-        errors = [relative_error(*pair) for pair in pairs]
+        errors = [self._error(*pair, weights) for pair in pairs]
         return sum(errors) / len(errors)
+
+
+def _places(seen):
+    """Where objects were painted out, labelled or found; a list of (K, 4)."""
+    if seen.teacher.found is None:
+        return seen.painted
+    return [
+        torch.cat([boxes, found[found.isfinite().all(-1)].to(boxes)])
+        for boxes, found in zip(seen.painted, seen.teacher.found)
+    ]

@@ -27,6 +27,49 @@ def relative_error(found, wanted, weights=None):
     return errors.mean() / scale.clamp(min=torch.finfo(scale.dtype).tiny)
 
 
+def mahalanobis_error(found, wanted, weights=None, shrinkage=.02):
+    r"""Mean squared error in the metric of a linear probe.
+
+    .. math:: \frac1{nD} \sum_i w_i (s_i - t_i)^\top \Sigma^{-1} (s_i - t_i)
+
+    What a linear probe can tell apart is what lies apart in units of the
+    spread: a gap in a direction along which features hardly differ is next to
+    nothing of a mean square, and all that a probe needs.
+
+    Args:
+        found (Tensor): The student's s, (..., D).
+        wanted (Tensor): The teacher's t, of the same shape; a constant.
+        weights (Tensor, optional): w, of shape (...); what has 0 is not in
+            the covariance either. Defaults to 1.
+        shrinkage (float): Share of the mean variance that is added to the
+            diagonal of :math:`\Sigma`, the covariance of s, a constant.
+            Defaults to 0.02.
+
+    Returns:
+        Tensor: A scalar.
+
+    Source: the metric of Fisher's linear discriminant (Annals of Eugenics 7,
+        1936), with the covariance shrunk as by Ledoit and Wolf (Journal of
+        Multivariate Analysis 88, 2004), but by a fixed share.
+    """
+    found, wanted = found.float(), wanted.detach().float()
+    gaps, known = found - wanted, found.detach().flatten(0, -2)
+    counts = known.new_ones(len(known), 1)
+    if weights is not None:
+        counts = (weights.reshape(-1, 1) > 0).to(known)
+    number = counts.sum().clamp(min=1)
+    with torch.autocast(found.device.type, enabled=False):
+        known = (known - (known * counts).sum(0) / number) * counts
+        covariance = known.T @ known / number
+        ridge = shrinkage * covariance.diagonal().mean()
+        ridge = ridge.clamp(min=torch.finfo(found.dtype).eps)
+        covariance.diagonal().add_(ridge)
+        errors = (gaps @ torch.linalg.inv(covariance) * gaps).mean(-1)
+    if weights is not None:
+        errors = errors * weights
+    return errors.mean()
+
+
 def largest_scores(said):
     """The largest score of every query, background left out.
 
@@ -136,6 +179,27 @@ def token_weights(grids, tokens, painted, extents, inside=1.):
         weights.append(
             torch.where(_touched(grids, boxes), float(inside), 1.) * known)
     return torch.stack(weights)
+
+
+def looking_queries(boxes, painted, extents):
+    """Which queries have the centre of their box in a painted one.
+
+    Args:
+        boxes (Tensor): Of the queries, cx, cy, w, h as shares of the image
+            without its padding, (N, Q, 4).
+        painted (list[Tensor]): See :func:`token_weights`.
+        extents (Tensor): See :func:`token_weights`.
+
+    Returns:
+        Tensor: bool (N, Q).
+    """
+    centres = boxes.detach()[..., :2].float() * extents[:, None]
+    found = []
+    for points, areas in zip(centres, painted):
+        within = ((points[:, None] >= areas[:, :2]) &
+                  (points[:, None] <= areas[:, 2:]))
+        found.append(within.all(-1).any(-1))
+    return torch.stack(found)
 
 
 def _touched(grids, boxes):

@@ -49,6 +49,10 @@ class StreamOutputs:
         blocks (dict[str, Tensor], optional): Of a classifier, what its
             Transformer blocks make of the images, by their names, (N, F),
             where the method needs it.
+        found (Tensor, optional): Of a detector's teacher, boxes x1, y1, x2,
+            y2 of what it found although nobody labelled it, and was painted
+            out, by the queries that found it; shares of the padded image, NaN
+            for the other queries, (N, Q, 4).
         grids (list[tuple[int]], optional): Heights and widths of the maps of
             features that a detector's tokens come from.
     """
@@ -61,6 +65,7 @@ class StreamOutputs:
     middle: Optional[Tensor] = None
     layers: Optional[Tensor] = None
     blocks: Optional[Dict[str, Tensor]] = None
+    found: Optional[Tensor] = None
     grids: Optional[list] = None
 
     def tensors(self):
@@ -97,10 +102,12 @@ class Inside:
     Args:
         middle (Tensor, optional): See :class:`StreamOutputs`.
         blocks (dict[str, Tensor]): See there; empty where nobody looked.
+        found (Tensor, optional): See there.
     """
 
     middle: Optional[Tensor] = None
     blocks: Dict[str, Tensor] = field(default_factory=dict)
+    found: Optional[Tensor] = None
 
     def add_to(self, said, index=slice(None)):
         """Put it beside what the head says.
@@ -111,6 +118,8 @@ class Inside:
         """
         if self.middle is not None:
             said.middle = self.middle[index]
+        if self.found is not None:
+            said.found = self.found[index]
         if self.blocks:
             said.blocks = {k: v[index] for k, v in self.blocks.items()}
 

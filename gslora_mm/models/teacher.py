@@ -112,16 +112,17 @@ class TeacherMixin:
 
         It looks again where it found what nobody labelled.
         """
-        found = self.teacher._look(images, samples)
+        predictions, inside = self.teacher._look(images, samples)
         if self.method.unlabelled is None:
-            return found
-        said = self.teacher._outputs(found[0], samples, match=False)
-        again = paint_unlabelled(self, images, samples, said)
+            return predictions, inside
+        said = self.teacher._outputs(predictions, samples, match=False)
+        again, found = paint_unlabelled(self, images, samples, said)
         self._looks += len(samples)
-        if again is None:
-            return found
-        self._finds += int((again != images).flatten(1).any(1).sum())
-        return self.teacher._look(again, samples)
+        if again is not images:
+            self._finds += int((again != images).flatten(1).any(1).sum())
+            predictions, inside = self.teacher._look(again, samples)
+        inside.found = found
+        return predictions, inside
 
     def _recall(self, images, samples):
         """What the teacher says; it is not shown an image again.

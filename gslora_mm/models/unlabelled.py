@@ -24,29 +24,34 @@ def paint_unlabelled(model, images, samples, said):
         said (StreamOutputs): What it said of them.
 
     Returns:
-        Tensor | None: Images of the same shape, changed inside of the boxes
-        alone; None if there is nothing to paint.
+        tuple[Tensor, Tensor]: Images of the same shape, changed inside of the
+        boxes alone (``images`` itself if there is nothing to paint), and for
+        every query the box that was painted, x1, y1, x2, y2 as shares of the
+        padded image, NaN where none was, (B, Q, 4).
     """
     logits = said.logits.float()
     scores = (
         logits.sigmoid() if said.sigmoid else logits.softmax(-1)[..., :-1])
-    seen = None
+    seen, sides = images, images.new_tensor(images.shape[:1:-1]).repeat(2)
+    found = torch.full_like(said.boxes, torch.nan, dtype=torch.float)
     for i, sample in enumerate(samples):
         height, width = sample.img_shape[:2]
         boxes = bbox_cxcywh_to_xyxy(said.boxes[i].float())
         boxes = boxes * boxes.new_tensor([width, height]).repeat(2)
-        gone, stays = _objects(scores[i], boxes, sample, model.forgotten,
+        goes, stays = _objects(scores[i], boxes, sample, model.forgotten,
                                model.method.unlabelled)
-        if not len(gone):
+        if not goes.any():
             continue
-        seen = images.clone() if seen is None else seen
+        found[i, goes] = boxes[goes] / sides
+        seen = images.clone() if seen is images else seen
         part = seen[i, :, :height, :width]
-        part.copy_(_painted(model, part, gone, stays))
-    return seen
+        part.copy_(_painted(model, part, boxes[goes], stays))
+    return seen, found
 
 
 def _objects(scores, boxes, sample, forgotten, least):
-    """Boxes of unlabelled objects that go, and of all that stays, (K, 4)."""
+    """Which boxes are unlabelled objects that go, and all that stays, (K, 4).
+    """
     labels = torch.as_tensor(forgotten, device=scores.device)
     known = sample.gt_instances
     stays = known.bboxes[~torch.isin(known.labels, labels)]
@@ -54,10 +59,10 @@ def _objects(scores, boxes, sample, forgotten, least):
     best, which = scores.max(-1)
     goes = torch.isin(which, labels)
     stays = torch.cat([stays, boxes[~goes & (best >= least)]])
-    gone = boxes[goes & (best >= least)]
-    if len(gone) and len(stays):
-        gone = gone[bbox_overlaps(gone, stays).amax(1) <= _SAME]
-    return gone, stays
+    goes &= best >= least
+    if goes.any() and len(stays):
+        goes &= bbox_overlaps(boxes, stays).amax(1) <= _SAME
+    return goes, stays
 
 
 def _painted(model, image, gone, stays):

@@ -5,7 +5,8 @@ from method_toys import leaf, total
 
 from gslora_mm.lora import NoGroups
 from gslora_mm.methods import CounterfactualTeacher, GSLoRA
-from gslora_mm.methods.matching import (box_distance, excess, relative_error,
+from gslora_mm.methods.matching import (box_distance, excess, looking_queries,
+                                        mahalanobis_error, relative_error,
                                         score_divergence, token_weights)
 from gslora_mm.models import StreamLoss, StreamOutputs
 from gslora_mm.utils import ForgetError
@@ -34,7 +35,7 @@ def stream(seed, same=False):
     found = StreamLoss([leaf(3.)], dict(bbox=leaf(.5)))
     found.student = outputs(seed)
     found.teacher = outputs(seed if same else seed + 1)
-    found.painted = [torch.tensor([[.1, .1, .4, .4]]), torch.zeros(0, 4)]
+    found.painted = [torch.tensor([[-2., -2., .4, .4]]), torch.zeros(0, 4)]
     found.extents = torch.ones(2, 2)
     return found
 
@@ -45,16 +46,23 @@ def method_of(**options):
     return method
 
 
-def expected_terms(seen, inside=9., mask=()):
+def error(found, wanted, weights=None, share=.5):
+    return relative_error(found, wanted, weights) + share * mahalanobis_error(
+        found, wanted, weights)
+
+
+def expected_terms(seen, inside=9., mask=(), queries=9., share=.5):
     student, teacher = seen.student, seen.teacher
     weights = token_weights(student.grids, 12, seen.painted, seen.extents,
                             inside)
+    looks = looking_queries(student.boxes, seen.painted, seen.extents)
+    counts = 1. + (queries - 1.) * looks
     layers = [
-        relative_error(student.layers[:, i], teacher.layers[:, i])
+        error(student.layers[:, i], teacher.layers[:, i], counts, share)
         for i in range(3)
     ]
     return dict(
-        memory=relative_error(student.middle, teacher.middle, weights),
+        memory=error(student.middle, teacher.middle, weights, share),
         embeddings=sum(layers) / 3,
         scores=score_divergence(student, teacher, mask),
         boxes=box_distance(student, teacher),
@@ -64,11 +72,17 @@ def expected_terms(seen, inside=9., mask=()):
 def test_sum_of_weighted_terms():
     forget, retain = stream(1), stream(5)
     weights = dict(memory=2., embeddings=3., scores=.5, boxes=4., push=.25)
-    method = method_of(**weights, forget=1.5, retain=.7, inside=5.)
+    method = method_of(
+        **weights,
+        forget=1.5,
+        retain=.7,
+        inside=5.,
+        queries=3.,
+        mahalanobis=.2)
     found = method.losses(forget, retain, NoGroups())
     by_stream = {
-        'forget': expected_terms(forget, 5.),
-        'retain': expected_terms(retain, 5.)
+        'forget': expected_terms(forget, 5., queries=3., share=.2),
+        'retain': expected_terms(retain, 5., queries=3., share=.2)
     }
     for name, weight in weights.items():
         torch.testing.assert_close(
@@ -94,18 +108,39 @@ def test_options_of_terms():
     forget = stream(1)
     last = stream(1)
     last.student.layers = last.teacher.layers = None
+    looks = looking_queries(last.student.boxes, last.painted, last.extents)
+    assert looks.any() and not looks.all()
     found = method_of(layers='last').distances(last)
     torch.testing.assert_close(
         found['embeddings'],
-        relative_error(last.student.embeddings, last.teacher.embeddings))
+        error(last.student.embeddings, last.teacher.embeddings,
+              torch.where(looks, 9., 1.)))
     assert not method_of(layers='last').needs_layers
     found = method_of(mask=True).distances(forget)
     torch.testing.assert_close(found['scores'],
                                expected_terms(forget, mask=[1, 3])['scores'])
+    found = method_of(queries=1., mahalanobis=0.).distances(forget)
+    wanted = expected_terms(forget, queries=1., share=0.)
+    for name in ('memory', 'embeddings'):
+        torch.testing.assert_close(found[name], wanted[name])
     found = method_of(inside=None).distances(forget)
     torch.testing.assert_close(
-        found['memory'],
-        relative_error(forget.student.middle, forget.teacher.middle))
+        found['memory'], error(forget.student.middle, forget.teacher.middle))
+
+
+def test_what_the_teacher_found_counts_as_painted():
+    """Found boxes are as labelled ones, and those of no query are nothing."""
+    labelled, found = stream(1), stream(1)
+    box = torch.tensor([-1., .2, .8, 1.4])
+    labelled.painted[1] = box[None]
+    found.teacher.found = torch.full((2, 4, 4), torch.nan)
+    found.teacher.found[1, 2] = box
+    method, nothing = method_of(), method_of().distances(stream(1))
+    wanted = method.distances(labelled)
+    for name, value in method.distances(found).items():
+        assert torch.equal(value, wanted[name])
+    for name in ('memory', 'embeddings'):
+        assert not torch.equal(wanted[name], nothing[name])
 
 
 def test_masks_by_default():

@@ -1,11 +1,14 @@
 """Distances of features and outputs, on numbers that fit on paper."""
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import mahalanobis
 from torch.nn import functional as F
 
 from gslora_mm.methods.matching import (box_distance, excess, largest_scores,
+                                        looking_queries, mahalanobis_error,
                                         relative_error, score_divergence,
                                         token_weights)
 from gslora_mm.models import StreamOutputs
@@ -35,6 +38,52 @@ def test_relative_error():
     torch.testing.assert_close(found.grad, torch.tensor(expected))
     assert relative_error(wanted, wanted).item() == 0
     assert relative_error(0 * found, 0 * wanted).item() == 0
+
+
+@pytest.mark.parametrize('weighted', [False, True])
+def test_mahalanobis_error_is_that_of_scipy(weighted):
+    torch.manual_seed(0)
+    found = torch.randn(3, 20, 4) * torch.tensor([3., 1., .1, .01])
+    found = found.requires_grad_()
+    wanted = torch.randn(3, 20, 4)
+    weights = torch.tensor([0., 1., 2., 9.]).repeat(15).view(3, 20)
+    own = found.detach().double().view(-1, 4).numpy()
+    counts = weights.view(-1).numpy() if weighted else np.ones(60)
+    covariance = np.cov(own[counts > 0].T, bias=True)
+    covariance += .02 * np.diag(covariance).mean() * np.eye(4)
+    inverse = np.linalg.inv(covariance)
+    wanted_value = np.mean([
+        c * mahalanobis(s, t, inverse)**2 / 4
+        for s, t, c in zip(own,
+                           wanted.double().view(-1, 4).numpy(), counts)
+    ])
+    error = mahalanobis_error(found, wanted, weights if weighted else None)
+    assert error.item() == pytest.approx(wanted_value, rel=1e-4)
+    # The metric itself is a constant.
+    error.backward()
+    gaps = (own - wanted.double().view(-1, 4).numpy()) * counts[:, None]
+    np.testing.assert_allclose(
+        found.grad.view(-1, 4), 2 * gaps @ inverse / 60 / 4, rtol=1e-3)
+
+
+def test_mahalanobis_error_sees_what_a_probe_sees():
+    """Not the unit of a direction, but how far it tells tokens apart."""
+    torch.manual_seed(0)
+    tokens = torch.randn(1, 1000, 3)
+    units = torch.tensor([100., 1., .1])
+    gap = torch.tensor([0., 0., 1.])
+    plain = mahalanobis_error(tokens, tokens - gap, shrinkage=0.)
+    scaled = mahalanobis_error(
+        tokens * units, (tokens - gap) * units, shrinkage=0.)
+    torch.testing.assert_close(plain, scaled, rtol=1e-2, atol=0.)
+    assert relative_error(tokens * units, (tokens - gap) * units) < 1e-5
+
+
+def test_mahalanobis_error_of_nothing_to_tell_apart():
+    same = torch.ones(2, 3, 4)
+    assert mahalanobis_error(same, same).item() == 0
+    assert mahalanobis_error(same, same, torch.zeros(2, 3)).item() == 0
+    assert mahalanobis_error(same, 0 * same).isfinite()
 
 
 def test_scores_by_the_objects_that_the_teacher_sees():
@@ -117,3 +166,32 @@ def test_tokens_inside_by_brute_force():
                               for x1, y1, x2, y2 in boxes.tolist())
                 expected.append(2. if touched else 1.)
     assert found.tolist() == expected
+
+
+def test_queries_that_look_at_painted_places():
+    # Centres in shares of the image, which fills the left half of the second.
+    boxes = torch.tensor([[.2, .2, .1, .1], [.5, .3, .9, .9], [.8, .8, .5,
+                                                               .5]])
+    painted = [
+        torch.tensor([[.1, .1, .3, .3]]),
+        torch.tensor([[.2, .2, .3, .4], [.35, .7, .45, .9]])
+    ]
+    extents = torch.tensor([[1., 1.], [.5, 1.]])
+    found = looking_queries(torch.stack([boxes, boxes]), painted, extents)
+    assert found.tolist() == [[True, False, False], [False, True, True]]
+    nothing = [torch.zeros(0, 4)] * 2
+    assert not looking_queries(torch.stack([boxes, boxes]), nothing,
+                               extents).any()
+
+
+def test_looking_queries_by_brute_force():
+    torch.manual_seed(0)
+    boxes = torch.rand(2, 50, 4)
+    corner, extent = torch.rand(2, 3, 2) * .6, torch.rand(2, 3, 2) * .4
+    painted = torch.cat([corner, corner + extent], -1)
+    found = looking_queries(boxes, list(painted), torch.ones(2, 2))
+    expected = [[
+        any(x1 <= x <= x2 and y1 <= y <= y2 for x1, y1, x2, y2 in areas)
+        for x, y, _, _ in queries
+    ] for queries, areas in zip(boxes.tolist(), painted.tolist())]
+    assert found.tolist() == expected and found.any() and not found.all()

@@ -75,10 +75,14 @@ BOX, OTHER = (8, 4, 20, 16), (30, 10, 50, 30)
 
 def test_what_is_found_is_painted_and_nothing_else(model):
     before = images()
-    after = paint_unlabelled(
+    after, found = paint_unlabelled(
         model, before, [sample((STAYS, OTHER))],
         said((GONE, BOX, HIGH), (STAYS, OTHER, HIGH), (GONE, OTHER, -1.)))
     check_painted(before[0], after[0], BOX)
+    # As shares of the padded image.
+    sides = torch.tensor([WIDTH + 4, HEIGHT + 8]).repeat(2)
+    torch.testing.assert_close(found[0, 0] * sides, torch.tensor(BOX).float())
+    assert found.shape == (1, 3, 4) and found[0, 1:].isnan().all()
     # By the painter, in the units of an image.
     pixels = before[0] * STD.view(-1, 1, 1) + MEAN.view(-1, 1, 1)
     pixels = pixels[:, :HEIGHT, :WIDTH].permute(1, 2, 0)
@@ -102,14 +106,16 @@ def test_what_is_found_is_painted_and_nothing_else(model):
     ])
 def test_what_is_left(model, queries):
     queries = [*queries, (STAYS, OTHER, LOW)]
-    assert paint_unlabelled(model, images(), [sample((STAYS, OTHER))],
-                            said(*queries)) is None
+    before = images()
+    after, found = paint_unlabelled(model, before, [sample((STAYS, OTHER))],
+                                    said(*queries))
+    assert after is before and found.isnan().all()
 
 
 def test_background_of_a_softmax_is_no_object(model):
     before = images()
     found = said((2, BOX, HIGH), (GONE, OTHER, HIGH), sigmoid=False)
-    after = paint_unlabelled(model, before, [sample()], found)
+    after, _ = paint_unlabelled(model, before, [sample()], found)
     check_painted(before[0], after[0], OTHER)
 
 
@@ -121,7 +127,8 @@ def test_only_images_with_finds_change(model):
         torch.cat([one.logits, other.logits]),
         boxes=torch.cat([one.boxes, other.boxes]),
         sigmoid=True)
-    after = paint_unlabelled(model, before, [sample(), sample()], both)
+    after, found = paint_unlabelled(model, before, [sample(), sample()], both)
+    assert found[0].isnan().all() and found[1].isfinite().all()
     assert torch.equal(after[0], before[0])
     check_painted(before[1], after[1], BOX)
 
@@ -145,7 +152,7 @@ def test_the_teacher_looks_again(megabytes, monkeypatch):
     inputs, samples = batch()
     with torch.no_grad():
         first = model.teacher._look(inputs, samples)[0]
-        cleaned = paint_unlabelled(
+        cleaned, found = paint_unlabelled(
             model, inputs, samples,
             model.teacher._outputs(first, samples, match=False))
         wanted = model.teacher._look(cleaned, samples)[0]['scores'][-1]
@@ -170,3 +177,9 @@ def test_the_teacher_looks_again(megabytes, monkeypatch):
             wanted[index],
             rtol=1e-4,
             atol=1e-5)
+        torch.testing.assert_close(
+            seen[stream].teacher.found[:len(index)],
+            found[index],
+            rtol=1e-4,
+            atol=1e-5,
+            equal_nan=True)
