@@ -5,7 +5,14 @@
 #   python tools/compare.py configs/compare/flat_ddetr_shapes.py
 base = '../gslora/ddetr_shapes_counterfactual_deep.py'
 _defaults = dict(
-    memory=.5, embeddings=1., scores=4., boxes=60., inside=9., retain=2.)
+    memory=.5,
+    embeddings=1.,
+    scores=4.,
+    boxes=60.,
+    inside=9.,
+    queries=9.,
+    mahalanobis=.5,
+    retain=2.)
 comparison = dict(
     name='Counterfactual teacher, deep, weights halved and doubled '
     '(Deformable DETR, shapes)',

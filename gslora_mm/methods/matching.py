@@ -57,14 +57,20 @@ def mahalanobis_error(found, wanted, weights=None, shrinkage=.02):
     counts = known.new_ones(len(known), 1)
     if weights is not None:
         counts = (weights.reshape(-1, 1) > 0).to(known)
-    number = counts.sum().clamp(min=1)
-    with torch.autocast(found.device.type, enabled=False):
-        known = (known - (known * counts).sum(0) / number) * counts
+    with torch.no_grad(), torch.autocast(found.device.type, enabled=False):
+        number = counts.sum().clamp(min=1)
+        known = (known - counts.T @ known / number) * counts
         covariance = known.T @ known / number
         ridge = shrinkage * covariance.diagonal().mean()
         ridge = ridge.clamp(min=torch.finfo(found.dtype).eps)
         covariance.diagonal().add_(ridge)
-        errors = (gaps @ torch.linalg.inv(covariance) * gaps).mean(-1)
+        # Unlike inv it raises nothing where a training has diverged.
+        metric = torch.cholesky_inverse(
+            torch.linalg.cholesky_ex(covariance)[0])
+        moved = gaps @ metric
+    # The gradient of half of a square, and its value.
+    errors = (moved * gaps).mean(-1)
+    errors = 2 * errors - errors.detach()
     if weights is not None:
         errors = errors * weights
     return errors.mean()

@@ -23,7 +23,7 @@ def folders(tmp_path, monkeypatch):
     return image_folders(tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize('task, kind, weights', [('ddetr', '_deep', 6),
+@pytest.mark.parametrize('task, kind, weights', [('ddetr', '_deep', 8),
                                                  ('vit', '', 5)])
 def test_each_weight_is_halved_and_doubled(task, kind, weights, tmp_path):
     config = FOLDER / f'flat_{task}_shapes.py'

@@ -84,6 +84,8 @@ def test_mahalanobis_error_of_nothing_to_tell_apart():
     assert mahalanobis_error(same, same).item() == 0
     assert mahalanobis_error(same, same, torch.zeros(2, 3)).item() == 0
     assert mahalanobis_error(same, 0 * same).isfinite()
+    # Of a training that has diverged; the loss says so.
+    assert mahalanobis_error(same * torch.nan, same).isnan()
 
 
 def test_scores_by_the_objects_that_the_teacher_sees():
