@@ -10,6 +10,9 @@ forget = dict(
     method=dict(
         _delete_=True,
         type='CounterfactualTeacher',
+        # A low rank does not follow them in so few iterations.
+        queries=1.,
+        mahalanobis=0.,
         teacher_cache=3000.,
         half_cache=True),
     data=dict(ratio=1., epoch_batches=30))

@@ -36,7 +36,10 @@ def _recipe(lora, epochs, batches, lr, warm_up, falls):
 per_task = dict(
     detection=dict(
         method=dict(
-            type='CounterfactualTeacher', teacher_cache=3000.,
+            type='CounterfactualTeacher',
+            queries=1.,
+            mahalanobis=0.,
+            teacher_cache=3000.,
             half_cache=True),
         options=_recipe(
             dict(rank=16, alpha=16, position='both'), 27, 30, 1e-3, 30, 12)),
