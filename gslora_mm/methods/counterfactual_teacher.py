@@ -6,9 +6,8 @@ from ..utils import ForgetError
 from .base import check_numbers
 from .drawn_anew import DrawnAnew
 from .group_sparsity import bounded_loss
-from .matching import (box_distance, excess, looking_queries,
-                       mahalanobis_error, relative_error, score_divergence,
-                       token_weights)
+from .matching import (box_distance, excess, feature_error, looking_queries,
+                       score_divergence, token_weights)
 
 TERMS = ('memory', 'embeddings', 'scores', 'boxes', 'push')
 LAYERS = ('all', 'last')
@@ -60,10 +59,10 @@ class CounterfactualTeacher(DrawnAnew):
             no padding. Defaults to 9.
         queries (float): See above. What a head that is trained anew finds
             of a forgotten object, it finds by these. Defaults to 9.
-        mahalanobis (float): Weight of
-            :func:`~gslora_mm.methods.matching.mahalanobis_error` beside the
-            relative errors of ``memory`` and ``embeddings``, which leave
-            what is small and tells classes apart all the same. Defaults to
+        mahalanobis (float): Weight of the metric of a linear probe beside
+            the relative errors of ``memory`` and ``embeddings``, which leave
+            what is small and tells classes apart all the same: see
+            :func:`~gslora_mm.methods.matching.feature_error`. Defaults to
             0.5.
         layers (str): ``'all'`` or ``'last'``, of the embeddings. Defaults to
             ``'all'``.
@@ -208,11 +207,7 @@ class CounterfactualTeacher(DrawnAnew):
         return {k: rule() for k, rule in rules.items() if self.weights[k]}
 
     def _error(self, *features):
-        """Of features, in both units."""
-        error = relative_error(*features)
-        if self.mahalanobis:
-            error = error + self.mahalanobis * mahalanobis_error(*features)
-        return error
+        return feature_error(*features, mahalanobis=self.mahalanobis)
 
     def _token_weights(self, seen):
         if self.inside is None:

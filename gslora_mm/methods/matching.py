@@ -24,23 +24,27 @@ def relative_error(found, wanted, weights=None):
     if weights is not None:
         errors = errors * weights
     scale = wanted.square().mean()
-    return errors.mean() / scale.clamp(min=torch.finfo(scale.dtype).tiny)
+    return errors.mean() / scale.clamp(min=_tiny(scale))
 
 
-def mahalanobis_error(found, wanted, weights=None, shrinkage=.02):
-    r"""Mean squared error in the metric of a linear probe.
+def feature_error(found, wanted, weights=None, mahalanobis=.5, shrinkage=.02):
+    r"""Relative error, and the error in the metric of a linear probe.
 
-    .. math:: \frac1{nD} \sum_i w_i (s_i - t_i)^\top \Sigma^{-1} (s_i - t_i)
+    .. math:: \frac1{nD} \sum_i w_i (s_i - t_i)^\top
+        (\tfrac1c I + m \Sigma^{-1}) (s_i - t_i)
 
-    What a linear probe can tell apart is what lies apart in units of the
-    spread: a gap in a direction along which features hardly differ is next to
-    nothing of a mean square, and all that a probe needs.
+    with c the teacher's mean square. What a linear probe can tell apart is
+    what lies apart in units of the spread: a gap in a direction along which
+    features hardly differ is next to nothing of a mean square, and all that a
+    probe needs.
 
     Args:
         found (Tensor): The student's s, (..., D).
         wanted (Tensor): The teacher's t, of the same shape; a constant.
         weights (Tensor, optional): w, of shape (...); what has 0 is not in
             the covariance either. Defaults to 1.
+        mahalanobis (float): m. With 0, :func:`relative_error`. Defaults to
+            0.5.
         shrinkage (float): Share of the mean variance that is added to the
             diagonal of :math:`\Sigma`, the covariance of s, a constant.
             Defaults to 0.02.
@@ -52,28 +56,39 @@ def mahalanobis_error(found, wanted, weights=None, shrinkage=.02):
         1936), with the covariance shrunk as by Ledoit and Wolf (Journal of
         Multivariate Analysis 88, 2004), but by a fixed share.
     """
-    found, wanted = found.float(), wanted.detach().float()
-    gaps, known = found - wanted, found.detach().flatten(0, -2)
-    counts = known.new_ones(len(known), 1)
+    if not mahalanobis:
+        return relative_error(found, wanted, weights)
+    gaps = found.float() - wanted.detach().float()
+    with torch.no_grad(), torch.autocast(gaps.device.type, enabled=False):
+        metric = mahalanobis * _precision(found.float(), weights, shrinkage)
+        scale = wanted.float().square().mean()
+        metric.diagonal().add_(1 / scale.clamp(min=_tiny(scale)))
+        # One product serves both metrics.
+        moved = gaps @ metric / gaps.numel()
+        if weights is not None:
+            moved = moved * weights[..., None]
+    # Of a constant metric: the gradient is twice what is moved.
+    error = (moved * gaps).sum()
+    return 2 * error - error.detach()
+
+
+def _precision(tokens, weights, shrinkage):
+    """Inverse of the shrunk covariance of tokens (..., D) that count."""
+    tokens = tokens.flatten(0, -2)
+    counts = tokens.new_ones(len(tokens), 1)
     if weights is not None:
-        counts = (weights.reshape(-1, 1) > 0).to(known)
-    with torch.no_grad(), torch.autocast(found.device.type, enabled=False):
-        number = counts.sum().clamp(min=1)
-        known = (known - counts.T @ known / number) * counts
-        covariance = known.T @ known / number
-        ridge = shrinkage * covariance.diagonal().mean()
-        ridge = ridge.clamp(min=torch.finfo(found.dtype).eps)
-        covariance.diagonal().add_(ridge)
-        # Unlike inv it raises nothing where a training has diverged.
-        metric = torch.cholesky_inverse(
-            torch.linalg.cholesky_ex(covariance)[0])
-        moved = gaps @ metric
-    # The gradient of half of a square, and its value.
-    errors = (moved * gaps).mean(-1)
-    errors = 2 * errors - errors.detach()
-    if weights is not None:
-        errors = errors * weights
-    return errors.mean()
+        counts = (weights.reshape(-1, 1) > 0).to(tokens)
+    number = counts.sum().clamp(min=1)
+    tokens = (tokens - counts.T @ tokens / number) * counts
+    covariance = tokens.T @ tokens / number
+    ridge = shrinkage * covariance.diagonal().mean()
+    covariance.diagonal().add_(ridge.clamp(min=torch.finfo(tokens.dtype).eps))
+    # Unlike inv it raises nothing where a training has diverged.
+    return torch.cholesky_inverse(torch.linalg.cholesky_ex(covariance)[0])
+
+
+def _tiny(value):
+    return torch.finfo(value.dtype).tiny
 
 
 def largest_scores(said):

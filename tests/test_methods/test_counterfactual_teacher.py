@@ -6,8 +6,8 @@ from method_toys import leaf, total
 from gslora_mm.lora import NoGroups
 from gslora_mm.methods import CounterfactualTeacher, GSLoRA
 from gslora_mm.methods.matching import (box_distance, excess, looking_queries,
-                                        mahalanobis_error, relative_error,
-                                        score_divergence, token_weights)
+                                        relative_error, score_divergence,
+                                        token_weights)
 from gslora_mm.models import StreamLoss, StreamOutputs
 from gslora_mm.utils import ForgetError
 
@@ -47,8 +47,15 @@ def method_of(**options):
 
 
 def error(found, wanted, weights=None, share=.5):
-    return relative_error(found, wanted, weights) + share * mahalanobis_error(
-        found, wanted, weights)
+    """Feature error, word for word."""
+    counts = torch.ones(found.shape[:-1]) if weights is None else weights
+    covariance = found.detach()[counts > 0].T.cov(correction=0)
+    ridge = .02 * covariance.trace() / len(covariance)
+    inverse = (covariance + ridge * torch.eye(len(covariance))).inverse()
+    gaps = found - wanted
+    squares = torch.einsum('...i,ij,...j->...', gaps, inverse, gaps)
+    return (relative_error(found, wanted, weights) + share *
+            (counts * squares).mean() / found.shape[-1])
 
 
 def expected_terms(seen, inside=9., mask=(), queries=9., share=.5):
@@ -90,7 +97,8 @@ def test_sum_of_weighted_terms():
             weight *
             (1.5 * by_stream['forget'][name] + .7 * by_stream['retain'][name]))
         for key, terms in by_stream.items():
-            assert torch.equal(found[f'{key}/{name}'], terms[name].detach())
+            torch.testing.assert_close(found[f'{key}/{name}'],
+                                       terms[name].detach())
     assert not any('loss' in k for k in found if '/' in k)
 
 

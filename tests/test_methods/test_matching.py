@@ -7,8 +7,8 @@ import torch
 from scipy.spatial.distance import mahalanobis
 from torch.nn import functional as F
 
-from gslora_mm.methods.matching import (box_distance, excess, largest_scores,
-                                        looking_queries, mahalanobis_error,
+from gslora_mm.methods.matching import (box_distance, excess, feature_error,
+                                        largest_scores, looking_queries,
                                         relative_error, score_divergence,
                                         token_weights)
 from gslora_mm.models import StreamOutputs
@@ -41,7 +41,7 @@ def test_relative_error():
 
 
 @pytest.mark.parametrize('weighted', [False, True])
-def test_mahalanobis_error_is_that_of_scipy(weighted):
+def test_feature_error_is_that_of_scipy(weighted):
     torch.manual_seed(0)
     found = torch.randn(3, 20, 4) * torch.tensor([3., 1., .1, .01])
     found = found.requires_grad_()
@@ -52,40 +52,46 @@ def test_mahalanobis_error_is_that_of_scipy(weighted):
     covariance = np.cov(own[counts > 0].T, bias=True)
     covariance += .02 * np.diag(covariance).mean() * np.eye(4)
     inverse = np.linalg.inv(covariance)
-    wanted_value = np.mean([
+    aims = wanted.double().view(-1, 4).numpy()
+    mahalanobises = [
         c * mahalanobis(s, t, inverse)**2 / 4
-        for s, t, c in zip(own,
-                           wanted.double().view(-1, 4).numpy(), counts)
-    ])
-    error = mahalanobis_error(found, wanted, weights if weighted else None)
-    assert error.item() == pytest.approx(wanted_value, rel=1e-4)
+        for s, t, c in zip(own, aims, counts)
+    ]
+    weights = weights if weighted else None
+    relative = relative_error(found, wanted, weights).item()
+    error = feature_error(found, wanted, weights, mahalanobis=.3)
+    assert error.item() == pytest.approx(
+        relative + .3 * np.mean(mahalanobises), rel=1e-4)
     # The metric itself is a constant.
     error.backward()
-    gaps = (own - wanted.double().view(-1, 4).numpy()) * counts[:, None]
+    gaps = (own - aims) * counts[:, None]
+    metric = .3 * inverse + np.eye(4) / np.square(aims).mean()
     np.testing.assert_allclose(
-        found.grad.view(-1, 4), 2 * gaps @ inverse / 60 / 4, rtol=1e-3)
+        found.grad.view(-1, 4), 2 * gaps @ metric / 60 / 4, rtol=1e-3)
+    assert feature_error(found, wanted, weights, mahalanobis=0.) == relative
 
 
-def test_mahalanobis_error_sees_what_a_probe_sees():
+def test_feature_error_sees_what_a_probe_sees():
     """Not the unit of a direction, but how far it tells tokens apart."""
     torch.manual_seed(0)
     tokens = torch.randn(1, 1000, 3)
     units = torch.tensor([100., 1., .1])
     gap = torch.tensor([0., 0., 1.])
-    plain = mahalanobis_error(tokens, tokens - gap, shrinkage=0.)
-    scaled = mahalanobis_error(
-        tokens * units, (tokens - gap) * units, shrinkage=0.)
+    plain, scaled = (
+        feature_error(tokens * u, (tokens - gap) * u, shrinkage=0.) -
+        relative_error(tokens * u, (tokens - gap) * u)
+        for u in (torch.ones(3), units))
     torch.testing.assert_close(plain, scaled, rtol=1e-2, atol=0.)
     assert relative_error(tokens * units, (tokens - gap) * units) < 1e-5
 
 
-def test_mahalanobis_error_of_nothing_to_tell_apart():
+def test_feature_error_of_nothing_to_tell_apart():
     same = torch.ones(2, 3, 4)
-    assert mahalanobis_error(same, same).item() == 0
-    assert mahalanobis_error(same, same, torch.zeros(2, 3)).item() == 0
-    assert mahalanobis_error(same, 0 * same).isfinite()
+    assert feature_error(same, same).item() == 0
+    assert feature_error(same, same, torch.zeros(2, 3)).item() == 0
+    assert feature_error(same, 0 * same).isfinite()
     # Of a training that has diverged; the loss says so.
-    assert mahalanobis_error(same * torch.nan, same).isnan()
+    assert feature_error(same * torch.nan, same).isnan()
 
 
 def test_scores_by_the_objects_that_the_teacher_sees():
