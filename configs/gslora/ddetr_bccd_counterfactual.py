@@ -6,25 +6,22 @@
 #       configs/gslora/ddetr_bccd_counterfactual.py
 _base_ = './ddetr_bccd_forget.py'
 forget = dict(
-    lora=dict(rank=16, alpha=16, position='both'),
+    lora=dict(rank=32, alpha=32, position='both'),
     method=dict(
         _delete_=True,
         type='CounterfactualTeacher',
-        # A low rank does not follow them in so few iterations.
-        queries=1.,
-        mahalanobis=0.,
         teacher_cache=3000.,
         half_cache=True),
     data=dict(ratio=1., epoch_batches=30))
-train_cfg = dict(max_epochs=27)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+train_cfg = dict(max_epochs=36)
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=.05, by_epoch=False, begin=0, end=30),
     dict(
         type='CosineAnnealingLR',
-        T_max=15,
+        T_max=24,
         begin=12,
-        end=27,
+        end=36,
         by_epoch=True,
         convert_to_iter_based=True)
 ]

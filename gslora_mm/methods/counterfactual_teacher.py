@@ -58,12 +58,12 @@ class CounterfactualTeacher(DrawnAnew):
         inside (float, optional): See above; None, as 1, knows no boxes and
             no padding. Defaults to 9.
         queries (float): See above. What a head that is trained anew finds
-            of a forgotten object, it finds by these. Defaults to 9.
+            of a forgotten object, it finds by these. Defaults to 4.
         mahalanobis (float): Weight of the metric of a linear probe beside
             the relative errors of ``memory`` and ``embeddings``, which leave
             what is small and tells classes apart all the same: see
             :func:`~gslora_mm.methods.matching.feature_error`. Defaults to
-            0.5.
+            0.1.
         layers (str): ``'all'`` or ``'last'``, of the embeddings. Defaults to
             ``'all'``.
         mask (bool): Whether the teacher's scores of forgotten classes are 0,
@@ -101,8 +101,8 @@ class CounterfactualTeacher(DrawnAnew):
                  forget=1.,
                  retain=2.,
                  inside=9.,
-                 queries=9.,
-                 mahalanobis=.5,
+                 queries=4.,
+                 mahalanobis=.1,
                  layers='all',
                  mask=True,
                  beta=0.,

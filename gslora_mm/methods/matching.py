@@ -27,7 +27,7 @@ def relative_error(found, wanted, weights=None):
     return errors.mean() / scale.clamp(min=_tiny(scale))
 
 
-def feature_error(found, wanted, weights=None, mahalanobis=.5, shrinkage=.02):
+def feature_error(found, wanted, weights=None, mahalanobis=.1, shrinkage=.02):
     r"""Relative error, and the error in the metric of a linear probe.
 
     .. math:: \frac1{nD} \sum_i w_i (s_i - t_i)^\top
@@ -44,7 +44,7 @@ def feature_error(found, wanted, weights=None, mahalanobis=.5, shrinkage=.02):
         weights (Tensor, optional): w, of shape (...); what has 0 is not in
             the covariance either. Defaults to 1.
         mahalanobis (float): m. With 0, :func:`relative_error`. Defaults to
-            0.5.
+            0.1.
         shrinkage (float): Share of the mean variance that is added to the
             diagonal of :math:`\Sigma`, the covariance of s, a constant.
             Defaults to 0.02.

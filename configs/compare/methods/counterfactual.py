@@ -36,13 +36,10 @@ def _recipe(lora, epochs, batches, lr, warm_up, falls):
 per_task = dict(
     detection=dict(
         method=dict(
-            type='CounterfactualTeacher',
-            queries=1.,
-            mahalanobis=0.,
-            teacher_cache=3000.,
+            type='CounterfactualTeacher', teacher_cache=3000.,
             half_cache=True),
         options=_recipe(
-            dict(rank=16, alpha=16, position='both'), 27, 30, 1e-3, 30, 12)),
+            dict(rank=32, alpha=32, position='both'), 36, 30, 2e-3, 30, 12)),
     classification=dict(
         method=dict(type='CounterfactualFeatures'),
         options=_recipe(dict(rank=32, alpha=32), 80, 24, 1e-3, 20, 1)))
