@@ -6,6 +6,7 @@ import pytest
 import torch
 from lora_toys import ToyDETR, fill_lora
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from gslora_mm.lora import (LoRALinear, inject_lora, lora_disabled,
                             lora_layers, reset_lora)
@@ -47,6 +48,44 @@ def test_forward_is_the_closed_form():
     expected = x @ weight.T + layer.bias
     torch.testing.assert_close(layer(x), expected)
     torch.testing.assert_close(layer.delta_weight(), weight - layer.weight)
+
+
+@pytest.mark.parametrize('rank, folds', [(2, False), (10, False), (11, True),
+                                         (32, True)])
+def test_wide_and_narrow_updates_are_the_closed_form(rank, folds):
+    torch.manual_seed(0)
+    layer = LoRALinear.from_linear(
+        nn.Linear(64, 64).requires_grad_(False), rank, 6.)
+    fill_lora(layer)
+    assert layer.folds is folds
+    x = torch.randn(4, 50, 64, requires_grad=True)
+    values = x, layer.lora_A, layer.lora_B
+    wanted = x @ (layer.weight + layer.delta_weight()).T + layer.bias
+    goal = torch.randn_like(wanted)
+    gradients = torch.autograd.grad((wanted * goal).sum(), values)
+    found = layer(x)
+    torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(
+        torch.autograd.grad((found * goal).sum(), values),
+        gradients,
+        atol=1e-4,
+        rtol=1e-4)
+
+
+def test_a_wide_update_costs_no_more_than_the_weight_itself():
+    costs = {}
+    for rank in (0, 4, 32):
+        layer = nn.Linear(64, 64).requires_grad_(False)
+        if rank:
+            layer = LoRALinear.from_linear(layer, rank)
+        else:
+            layer.requires_grad_(True)
+        x = torch.randn(10000, 64, requires_grad=True)
+        with FlopCounterMode(display=False) as counter:
+            layer(x).sum().backward()
+        costs[rank] = counter.get_total_flops()
+    # Two thin products of rank 32 would take 5/3 of it.
+    assert costs[4] < costs[32] < 1.01 * costs[0]
 
 
 def test_starts_as_the_plain_layer_and_reset_restores_that():
