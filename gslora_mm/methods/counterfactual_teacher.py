@@ -7,7 +7,7 @@ from .base import check_numbers
 from .drawn_anew import DrawnAnew
 from .group_sparsity import bounded_loss
 from .matching import (box_distance, excess, feature_error, looking_queries,
-                       score_divergence, token_weights)
+                       raised, score_divergence, token_weights)
 
 TERMS = ('memory', 'embeddings', 'scores', 'boxes', 'push')
 LAYERS = ('all', 'last')
@@ -33,7 +33,8 @@ class CounterfactualTeacher(DrawnAnew):
       a linear probe; tokens that touch a painted box count ``inside`` times;
     - ``embeddings``: the same of the decoder's queries, behind every layer
       or the last; queries that look at a painted place, as the centre of
-      their box is in a painted one, count ``queries`` times;
+      their box is in a painted one, count ``queries`` times (both within
+      the limit ``most``);
     - ``scores``: cross entropy of the last layer's scores beyond the
       teacher's entropy, by the number of objects that it sees;
     - ``boxes``: L1 of its boxes, weighted by the teacher's largest scores;
@@ -59,6 +60,11 @@ class CounterfactualTeacher(DrawnAnew):
             no padding. Defaults to 9.
         queries (float): See above. What a head that is trained anew finds
             of a forgotten object, it finds by these. Defaults to 4.
+        most (float, optional): m. Tokens and queries that count more count
+            together at most m times what the others of the batch do, each of
+            them at least 1: the more classes are gone, the more of the images
+            is painted, and what stays would count less and less. With None
+            there is no such limit. Defaults to 1.
         mahalanobis (float): Weight of the metric of a linear probe beside
             the relative errors of ``memory`` and ``embeddings``, which leave
             what is small and tells classes apart all the same: see
@@ -102,6 +108,7 @@ class CounterfactualTeacher(DrawnAnew):
                  retain=2.,
                  inside=9.,
                  queries=4.,
+                 most=1.,
                  mahalanobis=.1,
                  layers='all',
                  mask=True,
@@ -130,6 +137,7 @@ class CounterfactualTeacher(DrawnAnew):
             **self.streams,
             inside=inside,
             queries=queries,
+            most=most,
             mahalanobis=mahalanobis,
             beta=beta,
             bound=bound,
@@ -137,7 +145,7 @@ class CounterfactualTeacher(DrawnAnew):
             teacher_cache=teacher_cache)
         owner = type(self).__name__
         check_numbers(
-            owner, numbers, optional=('inside', 'bound', 'unlabelled'))
+            owner, numbers, optional=('inside', 'most', 'bound', 'unlabelled'))
         if unlabelled is not None and not 0 < unlabelled <= 1:
             raise ForgetError(f'unlabelled of {owner} is {unlabelled!r}; it '
                               'is a score above 0 and at most 1, or None')
@@ -148,7 +156,8 @@ class CounterfactualTeacher(DrawnAnew):
             raise ForgetError(f'{owner} needs a weight above 0 of one of '
                               f'{", ".join(TERMS)}, and of forget')
         self.inside, self.mask, self.beta = inside, bool(mask), beta
-        self.queries, self.mahalanobis = queries, mahalanobis
+        self.queries, self.most = queries, most
+        self.mahalanobis = mahalanobis
         self.unlabelled = unlabelled
         self.bound, self._bound_given = bound, bound is not None
         self.needs_losses = ('forget', ) if beta else ()
@@ -214,14 +223,15 @@ class CounterfactualTeacher(DrawnAnew):
             return None
         student = seen.student
         return token_weights(student.grids, student.middle.shape[1],
-                             _places(seen), seen.extents, self.inside)
+                             _places(seen), seen.extents, self.inside,
+                             self.most)
 
     def _embeddings(self, seen):
         """Mean over the layers that are compared."""
         student, teacher, weights = seen.student, seen.teacher, None
         if self.queries != 1:
             looks = looking_queries(student.boxes, _places(seen), seen.extents)
-            weights = torch.where(looks, float(self.queries), 1.)
+            weights = raised(looks, self.queries, self.most)
         if student.layers is None:
             return self._error(student.embeddings, teacher.embeddings, weights)
         pairs = zip(student.layers.unbind(1), teacher.layers.unbind(1))

@@ -168,7 +168,35 @@ def excess(student, teacher, gone):
     return torch.relu(found - wanted.detach()).square().mean()
 
 
-def token_weights(grids, tokens, painted, extents, inside=1.):
+def raised(chosen, weight, most=None, known=None):
+    r"""What each of many counts, where some count more, within a limit.
+
+    Args:
+        chosen (Tensor): Those that count more; bool, any shape.
+        weight (float): What each of them counts.
+        most (float, optional): m; together they count at most m times what
+            the others do, but never less than 1 each:
+            :math:`\min(w, \max(1, m \frac{others}{chosen}))`. Defaults to
+            no limit.
+        known (Tensor, optional): What counts at all, of the same shape.
+            Defaults to all.
+
+    Returns:
+        Tensor: The weights: 1 for the others, 0 for what does not count.
+    """
+    if known is None:
+        known = torch.ones_like(chosen)
+    weights = known.float()
+    chosen = chosen & known
+    weight = weights.new_tensor(weight)
+    if most is not None:
+        number = chosen.sum()
+        limit = most * (known.sum() - number) / number.clamp(min=1)
+        weight = torch.minimum(weight, limit.clamp(min=1.))
+    return torch.where(chosen, weight, weights)
+
+
+def token_weights(grids, tokens, painted, extents, inside=1., most=None):
     """What the tokens of some images count.
 
     Args:
@@ -180,9 +208,11 @@ def token_weights(grids, tokens, painted, extents, inside=1.):
         extents (Tensor): Shares that are no padding, widths and heights,
             (N, 2).
         inside (float): Weight of a token whose cell touches a box.
+        most (float, optional): See :func:`raised`. Defaults to no limit.
 
     Returns:
-        Tensor: Shape (N, T): ``inside``, 1 for the others, 0 in the padding.
+        Tensor: Shape (N, T): ``inside`` or what the limit leaves of it, 1 for
+        the others, 0 in the padding.
 
     Raises:
         ForgetError: If the tokens are not those of the maps.
@@ -194,12 +224,10 @@ def token_weights(grids, tokens, painted, extents, inside=1.):
             f'the encoder returns {tokens} tokens, which are not the cells of '
             'its maps of features; set forget.method.inside=None')
     whole = torch.cat([torch.zeros_like(extents), extents], 1)
-    weights = []
-    for boxes, image in zip(painted, whole):
-        known = _touched(grids, image[None])
-        weights.append(
-            torch.where(_touched(grids, boxes), float(inside), 1.) * known)
-    return torch.stack(weights)
+    touched, known = (
+        torch.stack([_touched(grids, boxes) for boxes in each])
+        for each in (painted, whole[:, None]))
+    return raised(touched, inside, most, known)
 
 
 def looking_queries(boxes, painted, extents):

@@ -6,8 +6,8 @@ from method_toys import leaf, total
 from gslora_mm.lora import NoGroups
 from gslora_mm.methods import CounterfactualTeacher, GSLoRA
 from gslora_mm.methods.matching import (box_distance, excess, looking_queries,
-                                        relative_error, score_divergence,
-                                        token_weights)
+                                        raised, relative_error,
+                                        score_divergence, token_weights)
 from gslora_mm.models import StreamLoss, StreamOutputs
 from gslora_mm.utils import ForgetError
 
@@ -58,12 +58,12 @@ def error(found, wanted, weights=None, share=.1):
             (counts * squares).mean() / found.shape[-1])
 
 
-def expected_terms(seen, inside=9., mask=(), queries=4., share=.1):
+def expected_terms(seen, inside=9., mask=(), queries=4., share=.1, most=1.):
     student, teacher = seen.student, seen.teacher
     weights = token_weights(student.grids, 12, seen.painted, seen.extents,
-                            inside)
+                            inside, most)
     looks = looking_queries(student.boxes, seen.painted, seen.extents)
-    counts = 1. + (queries - 1.) * looks
+    counts = raised(looks, queries, most)
     layers = [
         error(student.layers[:, i], teacher.layers[:, i], counts, share)
         for i in range(3)
@@ -122,7 +122,7 @@ def test_options_of_terms():
     torch.testing.assert_close(
         found['embeddings'],
         error(last.student.embeddings, last.teacher.embeddings,
-              torch.where(looks, 4., 1.)))
+              raised(looks, 4., 1.)))
     assert not method_of(layers='last').needs_layers
     found = method_of(mask=True).distances(forget)
     torch.testing.assert_close(found['scores'],
@@ -131,6 +131,17 @@ def test_options_of_terms():
     wanted = expected_terms(forget, queries=1., share=0.)
     for name in ('memory', 'embeddings'):
         torch.testing.assert_close(found[name], wanted[name])
+    tight, free = {}, {}
+    for most, terms in ((.1, tight), (None, free)):
+        terms.update(method_of(most=most).distances(forget))
+        wanted = expected_terms(forget, most=most)
+        for name in ('memory', 'embeddings'):
+            torch.testing.assert_close(terms[name], wanted[name])
+    # All count the same where there is no room.
+    even = expected_terms(forget, inside=1., queries=1.)
+    for name in ('memory', 'embeddings'):
+        torch.testing.assert_close(tight[name], even[name])
+        assert tight[name] != free[name]
     found = method_of(inside=None).distances(forget)
     torch.testing.assert_close(
         found['memory'], error(forget.student.middle, forget.teacher.middle))
@@ -238,6 +249,7 @@ def test_group_sparsity_is_that_of_gs_lora(kind):
 @pytest.mark.parametrize('options, message', [
     (dict(memory=-1), 'memory of CounterfactualTeacher must be a number'),
     (dict(inside='a'), 'inside of CounterfactualTeacher'),
+    (dict(most=-1), 'most of CounterfactualTeacher must be a number'),
     (dict(layers='first'), "layers of CounterfactualTeacher must be one of"),
     (dict(unlabelled=0), 'unlabelled of CounterfactualTeacher is 0'),
     (dict(unlabelled=1.5), 'unlabelled of CounterfactualTeacher is 1.5'),

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from gslora_mm.methods.matching import (box_distance, excess, feature_error,
                                         largest_scores, looking_queries,
-                                        relative_error, score_divergence,
-                                        token_weights)
+                                        raised, relative_error,
+                                        score_divergence, token_weights)
 from gslora_mm.models import StreamOutputs
 from gslora_mm.utils import ForgetError
 
@@ -157,6 +157,45 @@ def test_tokens_inside():
     assert found.tolist() == [[3, 3], [1, 0]]
     with pytest.raises(ForgetError, match='returns 7 tokens'):
         token_weights(grids, 7, painted, extents)
+
+
+@pytest.mark.parametrize('weight, most, number, wanted', [
+    (9., None, 8, 9.),
+    (9., 1., 1, 9.),
+    (9., 1., 2, 4.),
+    (9., .5, 2, 2.),
+    (9., 1., 4, 1.5),
+    (9., 1., 8, 1.),
+    (9., .5, 4, 1.),
+    (9., 2., 10, 1.),
+    (.5, 1., 2, .5),
+    (.5, 1., 8, .5),
+])
+def test_what_counts_more_counts_no_more_than_the_rest(weight, most, number,
+                                                       wanted):
+    chosen = torch.arange(10).reshape(2, 5) < number
+    found = raised(chosen, weight, most)
+    assert torch.equal(found, torch.where(chosen, wanted, 1.))
+
+
+def test_what_does_not_count_is_no_part_of_the_limit():
+    chosen = torch.tensor([1, 1, 0, 0, 0, 1]).bool()
+    known = torch.tensor([1, 1, 1, 1, 1, 0]).bool()
+    found = raised(chosen, 9., 1., known)
+    assert found.tolist() == [1.5, 1.5, 1., 1., 1., 0.]
+    # No painted place, and nothing but painted places.
+    assert raised(chosen & False, 9., 1.).tolist() == [1.] * 6
+    assert raised(chosen | True, 9., 1.).tolist() == [1.] * 6
+
+
+def test_the_limit_of_tokens_holds_for_the_batch():
+    grids = [(2, 4)]
+    painted = [torch.tensor([[.3, .1, .6, .5]]), torch.zeros(0, 4)]
+    extents = torch.tensor([[1., 1.], [.5, 1.]])
+    found = token_weights(grids, 8, painted, extents, 9., .5)
+    # Two of the twelve tokens that are no padding are painted.
+    assert found.tolist() == [[1, 2.5, 2.5, 1, 1, 1, 1, 1],
+                              [1, 1, 0, 0, 1, 1, 0, 0]]
 
 
 def test_tokens_inside_by_brute_force():
