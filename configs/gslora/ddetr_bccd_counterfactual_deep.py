@@ -8,7 +8,7 @@ forget = dict(
     lora=None,
     group=None,
     train=dict(exclude=['backbone.*']),
-    method=dict(anew=.075, queries=9., mahalanobis=.5))
+    method=dict(anew=.075))
 train_cfg = dict(max_epochs=60)
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3, weight_decay=1e-4, fused=True),

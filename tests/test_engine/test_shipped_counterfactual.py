@@ -23,7 +23,7 @@ def folders(tmp_path, monkeypatch):
     return image_folders(tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize('task, kind, weights', [('ddetr', '_deep', 8),
+@pytest.mark.parametrize('task, kind, weights', [('ddetr', '_deep', 9),
                                                  ('vit', '', 5)])
 def test_each_weight_is_halved_and_doubled(task, kind, weights, tmp_path):
     config = FOLDER / f'flat_{task}_shapes.py'
@@ -110,9 +110,8 @@ def test_counterfactual_is_that_of_its_config(data, kind, tmp_path, folders):
     backbones = (c.model.backbone for c in (run.config, recipe))
     assert next(backbones) == next(backbones)
     given = {k: v for k, v in recipe.forget.method.items() if k != 'type'}
-    # Weights are the defaults of the class, but for two of the deep recipe.
-    weights = {'queries', 'mahalanobis'} if kind else set()
-    assert set(given) <= {'teacher_cache', 'half_cache', 'anew'} | weights
+    # Weights are the defaults of the class.
+    assert set(given) <= {'teacher_cache', 'half_cache', 'anew'}
     for key in ('epoch_batches', 'ratio', 'forget_per_batch'):
         assert run.config.forget.data[key] == recipe.forget.data[key], key
     for key in ('train_cfg', 'optim_wrapper'):

@@ -5,8 +5,6 @@ title = 'Counterfactual, deep'
 train = dict(exclude=['backbone.*'])
 method = dict(
     type='CounterfactualTeacher',
-    queries=9.,
-    mahalanobis=.5,
     teacher_cache=3000.,
     half_cache=True,
     anew=.075)
