@@ -11,7 +11,7 @@ forget = dict(
         half_cache=True),
     data=dict(ratio=1., epoch_batches=30))
 train_cfg = dict(max_epochs=36)
-optim_wrapper = dict(optimizer=dict(lr=2e-3))
+optim_wrapper = dict(optimizer=dict(lr=2e-3, fused=True))
 param_scheduler = [
     dict(type='LinearLR', start_factor=.05, by_epoch=False, begin=0, end=30),
     dict(

@@ -8,7 +8,7 @@ forget = dict(
     method=dict(anew=.075))
 train_cfg = dict(max_epochs=60)
 optim_wrapper = dict(
-    optimizer=dict(lr=1e-3, weight_decay=1e-4, fused=True),
+    optimizer=dict(lr=1e-3, weight_decay=1e-4),
     paramwise_cfg=dict(
         custom_keys={
             'sampling_offsets': dict(lr_mult=0.1),

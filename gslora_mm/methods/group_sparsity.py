@@ -93,7 +93,9 @@ class GroupSparsity(ForgettingMethod):
         if not len(groups):
             return
         if self.mode == 'proximal' and self.sparsity_on:
-            groups.soft_threshold_(lr * self.alpha)
+            # Nothing is settled yet that a threshold of 0 would hold.
+            if self.alpha:
+                groups.soft_threshold_(lr * self.alpha)
         elif self.mode == 'proximal' and self.sparsity_over:
             groups.soft_threshold_(0.)
 

@@ -239,6 +239,12 @@ def test_group_sparsity_is_that_of_gs_lora(kind):
         method.start_epoch(epoch, groups)
         method.after_step(groups, .5)
     assert groups.thresholds == [5., 5., 0.] and method.uses_lr
+    groups = Groups()
+    method = kind(alpha=0., sparsity_start=1, sparsity_end=3)
+    for epoch in range(4):
+        method.start_epoch(epoch, groups)
+        method.after_step(groups, .5)
+    assert groups.thresholds == [0.]
     method = kind(alpha=10., mode='subgradient')
     assert not method.uses_lr
     if kind is CounterfactualTeacher:

@@ -33,14 +33,16 @@ def _recipe(lora, epochs, batches, lr, warm_up, falls):
     }
 
 
+_detection = _recipe(
+    dict(rank=32, alpha=32, position='both'), 36, 30, 2e-3, 30, 12)
+_detection['optim_wrapper.optimizer.fused'] = True
 per_task = dict(
     detection=dict(
         method=dict(
             type='CounterfactualTeacher', teacher_cache=3000.,
             half_cache=True),
-        options=_recipe(
-            dict(rank=32, alpha=32, position='both'), 36, 30, 2e-3, 30, 12)),
+        options=_detection),
     classification=dict(
         method=dict(type='CounterfactualFeatures'),
         options=_recipe(dict(rank=32, alpha=32), 80, 24, 1e-3, 20, 1)))
-del _recipe
+del _recipe, _detection
