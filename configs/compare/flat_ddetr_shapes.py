@@ -1,7 +1,7 @@
-# How flat the result of the counterfactual teacher is around its defaults: each
-# weight halved and doubled, on the first request of the demo and with a third
-# of the iterations, which all nineteen have alike. One seed: how far seeds lie
-# apart is in ./ddetr_shapes.py.
+# How flat the result of the counterfactual teacher is around its defaults:
+# each weight halved and doubled, on the first request of the demo and with a
+# third of the iterations, which all nineteen have alike. One seed: how far
+# seeds lie apart is in ./ddetr_shapes.py.
 #
 #   python tools/compare.py configs/compare/flat_ddetr_shapes.py
 base = '../gslora/ddetr_shapes_counterfactual.py'
