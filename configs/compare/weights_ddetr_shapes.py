@@ -1,31 +1,30 @@
 # What the weights of the counterfactual teacher trade: what stays against what
-# comes back, on images that are not those of the evaluation. By these the
-# defaults were chosen.
+# comes back, on images that are not those of the evaluation. For choosing
+# weights; with LoRA by another base.
 #
 #   python tools/compare.py configs/compare/weights_ddetr_shapes.py
-base = '../gslora/ddetr_shapes_forget.py'
+base = '../gslora/ddetr_shapes_counterfactual_deep.py'
 comparison = dict(
-    name='Counterfactual teacher, weights (Deformable DETR, shapes, images '
-    'for choosing)',
-    methods=['methods/counterfactual.py', 'methods/counterfactual_deep.py'],
+    name='Counterfactual teacher, deep, weights (Deformable DETR, shapes, '
+    'images for choosing)',
+    methods=['methods/as_configured.py'],
     settings={
         'defaults': {},
         **{
-            f'queries-{queries}-mahalanobis-{mahalanobis:g}-most-{most}': {
+            f'queries-{queries}-mahalanobis-{mahalanobis}-most-{most}': {
                 'forget.method.queries': queries,
                 'forget.method.mahalanobis': mahalanobis,
                 'forget.method.most': most
             }
             for queries, mahalanobis, most in [
                 (1., 0., None),
-                (4., .1, None),
-                (9., .1, None),
+                (5., .1, None),
                 (9., .5, None),
+                (9., .5, 1.),
             ]
         }
     },
     options={
-        'forget.data.ratio': 1.,
         'forget.requests': [['star', 'ring', 'heart']],
         # Other images of the same generator.
         'val_dataloader.dataset.data_root': 'data/shapes_search/',

@@ -17,7 +17,7 @@ REPO = Path(__file__).resolve().parents[2]
 FOLDER = REPO / 'configs/compare'
 COMPARISONS = sorted(p for p in FOLDER.glob('*.py') if 'recover' not in p.stem)
 # Of a method or two.
-KINDS = ('demo', 'flat', 'sparse', 'deep')
+KINDS = ('demo', 'flat', 'sparse', 'deep', 'weights')
 SMALL = [p for p in COMPARISONS if p.stem.split('_')[0] in KINDS]
 SHIPPED = [p for p in COMPARISONS if p not in SMALL]
 RECOVERIES = sorted(

@@ -60,6 +60,25 @@ def test_each_weight_is_halved_and_doubled(task, weights, share, tmp_path):
     assert len(found.targets) == 2 * len(runs) == 2 * (1 + 2 * weights)
 
 
+def test_weights_are_compared_on_the_images_for_choosing(tmp_path):
+    runs = Comparison(FOLDER / 'weights_ddetr_shapes.py',
+                      tmp_path / 'out').runs
+    evaluation = read_config(
+        str(REPO / 'configs/gslora/ddetr_shapes_counterfactual_deep.py'))
+    methods = []
+    for run in runs:
+        found = run.config.val_dataloader.dataset
+        assert found.recipe.seed != evaluation.val_dataloader.dataset.get(
+            'recipe', dict(seed=0)).get('seed', 0)
+        assert run.config.val_evaluator.ann_file.startswith(found.data_root)
+        methods.append(METHODS.build(dict(run.config.forget.method)))
+    weights = [(m.queries, m.mahalanobis, m.most) for m in methods]
+    assert len(set(weights)) == len(weights) and (9., .5, None) in weights
+    found = Recovery(FOLDER / 'recover_weights_ddetr_shapes.py',
+                     tmp_path / 'out')
+    assert len(found.targets) == 2 * len(runs)
+
+
 def test_what_depth_costs(tmp_path):
     runs = Comparison(FOLDER / 'deep_ddetr_shapes.py', tmp_path / 'out').runs
     for run in runs:
