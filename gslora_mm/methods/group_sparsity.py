@@ -93,7 +93,8 @@ class GroupSparsity(ForgettingMethod):
         if not len(groups):
             return
         if self.mode == 'proximal' and self.sparsity_on:
-            # Nothing is settled yet that a threshold of 0 would hold.
+            # A threshold of 0 multiplies all by 1, and what is zero has no
+            # gradient.
             if self.alpha:
                 groups.soft_threshold_(lr * self.alpha)
         elif self.mode == 'proximal' and self.sparsity_over:
