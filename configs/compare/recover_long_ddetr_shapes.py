@@ -4,20 +4,17 @@
 #   python tools/recover.py configs/compare/recover_long_ddetr_shapes.py
 _base_ = './recover_ddetr_shapes.py'
 recovery = dict(
-    name='Recovery, 200 steps (Deformable DETR, shapes)',
+    name='Recovery, 800 steps (Deformable DETR, shapes)',
     methods=['gs_lora', 'counterfactual_deep'],
     variants={
         '_delete_': True,
-        **{
-            f'{shots}-shot':
-            dict(
-                shots=shots,
-                train='all',
-                share=.25,
-                lr=3e-4,
-                steps=[0, 25, 50, 100, 200])
-            for shots in (1, 5, 10)
-        }
+        '10-shot':
+        dict(
+            shots=10,
+            train='all',
+            share=.25,
+            lr=3e-4,
+            steps=[0, 50, 100, 200, 400, 800])
     },
     probes=None,
     folder='recover_long')
