@@ -7,7 +7,8 @@ recovery = dict(
     name='Recovery, 800 steps (Deformable DETR, shapes)',
     methods=['gs_lora', 'counterfactual_deep'],
     variants={
-        '_delete_': True,
+        '_delete_':
+        True,
         '10-shot':
         dict(
             shots=10,

@@ -185,7 +185,7 @@ def test_shipped_recovery_names_what_there_is(path, tmp_path, folders):
 
 
 def _check_long(found, usual):
-    assert _shots(found) == [1, 5, 10]
+    assert {10} <= set(_shots(found)) <= {1, 5, 10}
     for name, variant in found.settings.variants.items():
         short = usual.settings.variants[name]
         assert max(variant['steps']) >= 200 > max(short['steps'])
