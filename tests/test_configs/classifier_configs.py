@@ -39,9 +39,11 @@ for _model, (_names, _settings) in _FORGET.items():
         for method in ('', '_pp')
     })
 FOLDERS['gslora/vit_shapes_long'] = FOLDERS['gslora/vit_shapes_long_pp'] = None
-FOLDERS['gslora/vit_shapes_counterfactual'] = None
-FOLDERS['gslora/vit_faces_counterfactual'] = PEOPLE
-FOLDERS['gslora/vit_cifar10_counterfactual'] = CIFAR
+for _model in ('vit_shapes', 'vit_faces', 'vit_cifar10'):
+    FOLDERS.update({
+        f'gslora/{_model}_counterfactual{kind}': _FORGET[_model][0]
+        for kind in ('', '_deep')
+    })
 FORGET = [name for name in FOLDERS if name.startswith('gslora/')]
 
 

@@ -102,6 +102,28 @@ def test_small_model_forgets(name, roots):
     assert cfg.optim_wrapper.optimizer.weight_decay == 0
 
 
+@pytest.mark.parametrize('name', BOUNDS)
+def test_deep_recipe_is_the_other_without_lora(name, roots):
+    root = roots(FOLDERS[f'pretrain/{name}'])
+    deep, other = (
+        load(f'gslora/{name}_counterfactual{kind}', root)
+        for kind in ('_deep', ''))
+    settings = ForgetSettings.from_config(deep)
+    model = MODELS.build(
+        task_of(deep).wrapped_model(deep, settings, settings.requests[0]))
+    assert not len(model.groups) and model.method.anew == .075
+    plain = MODELS.build(task_of(deep).plain_model(deep))
+    assert [v.numel() for v in model.parameters()
+            if v.requires_grad] == [v.numel() for v in plain.parameters()]
+    assert {
+        **deep.forget.method, 'anew': 0.
+    } == {
+        **other.forget.method, 'anew': 0.
+    }
+    for key in ('train_cfg', 'optim_wrapper', 'param_scheduler'):
+        assert deep[key] == other[key]
+
+
 def test_wrapper_is_told_all_that_went():
     cfg = load('gslora/vit_shapes_forget')
     settings, gone = ForgetSettings.from_config(cfg), []

@@ -73,6 +73,7 @@ def test_every_request_paints_the_classes_so_far(tmp_path):
 @pytest.mark.parametrize('name, of_request', [
     ('ddetr_shapes_counterfactual', False),
     ('vit_shapes_counterfactual', True),
+    ('vit_shapes_counterfactual_deep', True),
 ])
 def test_whose_weights_the_teacher_has(name, of_request, number):
     cfg = read_config(str(CONFIGS / f'{name}.py'))
