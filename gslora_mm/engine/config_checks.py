@@ -59,6 +59,25 @@ def check_types(cfg):
                               'there, as in the configs of this repository')
     for key, (kind, least) in _NUMBERS.items():
         check_number(key, _lookup(cfg, key), kind, least)
+    _check_schedulers(cfg)
+
+
+def _check_schedulers(cfg):
+    """A training cut short on the command line may end before one begins."""
+    epochs = _lookup(cfg, 'train_cfg.max_epochs')
+    given = cfg.get('param_scheduler') or []
+    given = [given] if isinstance(given, dict) else given
+    for i, one in enumerate(given):
+        if epochs is None or not one.get('by_epoch', True):
+            continue
+        begin, end = one.get('begin', 0), one.get('end', epochs)
+        check_number(f'param_scheduler.{i}.begin', begin, int, 0)
+        if begin >= end:
+            raise ForgetError(
+                f'param_scheduler.{i} ({one.get("type")}) begins after epoch '
+                f'{begin}, and the training has {epochs} '
+                f'(train_cfg.max_epochs); set param_scheduler.{i}.begin, or '
+                'train longer')
 
 
 def _check_dataset(key, data):

@@ -88,6 +88,15 @@ def test_option_of_a_late_request_is_checked_first(config, tmp_path):
     assert not (tmp_path / 'out').exists()
 
 
+def test_training_that_ends_before_a_scheduler_begins(tmp_path):
+    shipped = 'configs/gslora/vit_shapes_counterfactual.py'
+    message = error_of('train', shipped, '--work-dir', tmp_path / 'out',
+                       '--cfg-options', 'train_cfg.max_epochs=1')
+    assert 'param_scheduler.1 (CosineAnnealingLR) begins after' in message
+    assert 'set param_scheduler.1.begin, or train longer' in message
+    assert not (tmp_path / 'out').exists()
+
+
 def test_amp_without_gpu(config, tmp_path, monkeypatch):
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     message = error_of('train', config, '--amp', '--work-dir', tmp_path / 'x')
