@@ -7,15 +7,11 @@ recovery = dict(
     name='Recovery, 800 steps (Deformable DETR, shapes)',
     methods=['gs_lora', 'counterfactual_deep'],
     variants={
-        '_delete_':
-        True,
-        '10-shot':
-        dict(
-            shots=10,
-            train='all',
-            share=.25,
-            lr=3e-4,
-            steps=[0, 50, 100, 200, 400, 800])
+        '_delete_': True,
+        '10-shot': {
+            **_base_.recovery.variants['10-shot'], 'steps':
+            [0, 50, 100, 200, 400, 800]
+        }
     },
     probes=None,
     folder='recover_long')

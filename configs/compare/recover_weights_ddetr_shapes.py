@@ -10,14 +10,12 @@ recovery = dict(
     settings=None,
     reference=None,
     variants={
-        '_delete_':
-        True,
-        'full':
-        dict(),
-        'boxes':
-        dict(train=dict(include=['bbox_head.*']), lr=3e-3),
-        '10-shot':
-        dict(shots=10, train='all', share=.25, lr=3e-4, steps=[0, 25, 50])
+        '_delete_': True,
+        'full': _base_.recovery.variants['full'],
+        'boxes': _base_.recovery.variants['boxes'],
+        '10-shot': {
+            **_base_.recovery.variants['10-shot'], 'steps': [0, 25, 50]
+        }
     },
     probes=None,
     seeds=[100])

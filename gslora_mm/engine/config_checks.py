@@ -72,6 +72,7 @@ def _check_schedulers(cfg):
             continue
         begin, end = one.get('begin', 0), one.get('end', epochs)
         check_number(f'param_scheduler.{i}.begin', begin, int, 0)
+        check_number(f'param_scheduler.{i}.end', end, int, 0)
         if begin >= end:
             raise ForgetError(
                 f'param_scheduler.{i} ({one.get("type")}) begins after epoch '
