@@ -28,6 +28,7 @@ comparison = dict(
             'gs_lora',
             'gs_lora_pp',
             'counterfactual',
+            'counterfactual_deep',
         )
     ],
     seeds=[0, 1, 2],

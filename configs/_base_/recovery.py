@@ -7,7 +7,7 @@ _tune = dict(train='all', share=.25, lr=3e-4, steps=[0, 2, 5, 10, 20, 50, 100])
 recovery = dict(
     methods=[
         'gs_lora', 'gs_lora_pp', 'output_filter', 'row_reset', 'delete',
-        'scrub', 'counterfactual'
+        'scrub', 'counterfactual', 'counterfactual_deep'
     ],
     settings=['single'],
     variants={

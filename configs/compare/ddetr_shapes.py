@@ -5,10 +5,8 @@ _base_ = '../_base_/comparison.py'
 base = '../gslora/ddetr_shapes_forget.py'
 comparison = dict(
     name='Methods (Deformable DETR, shapes)',
-    methods=_base_.comparison.methods + [
-        'methods/counterfactual_deep.py',
-        'methods/counterfactual_deep_no-retain.py'
-    ],
+    methods=_base_.comparison.methods +
+    ['methods/counterfactual_deep_no-retain.py'],
     # Two of the four requests of the demo, for the time that all methods take
     # together; two methods go on with the others.
     settings=dict(

@@ -6,8 +6,7 @@ _base_ = '../_base_/recovery.py'
 comparison = './ddetr_shapes.py'
 recovery = dict(
     name='Recovery (Deformable DETR, shapes)',
-    methods=_base_.recovery.methods +
-    ['counterfactual_deep', 'counterfactual_deep_no-retain'],
+    methods=_base_.recovery.methods + ['counterfactual_deep_no-retain'],
     # Without the three classes 2,205 of 4,000 images are left.
     reference=dict(config='../pretrain/ddetr_shapes.py', as_long=True),
     # Evaluations are the dear part.

@@ -9,7 +9,7 @@ recovery = dict(
     name='Recovery (ViT, CIFAR-10)',
     methods=[
         'gs_lora', 'gs_lora_pp', 'row_reset', 'delete', 'scrub',
-        'counterfactual'
+        'counterfactual', 'counterfactual_deep'
     ],
     reference=dict(config='../pretrain/vit_cifar10.py', as_long=True),
     steps=[0, 5, 10, 20, 50, 100, 200])

@@ -14,7 +14,7 @@ comparison = dict(
     methods=[
         f'methods/{name}.py'
         for name in ('row_reset', 'delete', 'scrub', 'gs_lora', 'gs_lora_pp',
-                     'counterfactual')
+                     'counterfactual', 'counterfactual_deep')
     ],
     settings=dict(single={'forget.requests': _first}, continual={}),
     options={'forget.data.ratio': 1.},

@@ -116,8 +116,12 @@ def test_fewer_and_fewer_blocks(task, tmp_path):
                                         ('ddetr_shapes', '_deep'),
                                         ('ddetr_bccd', ''),
                                         ('ddetr_bccd', '_deep'),
-                                        ('vit_shapes', ''), ('vit_faces', ''),
-                                        ('vit_cifar10', '')])
+                                        ('vit_shapes', ''),
+                                        ('vit_shapes', '_deep'),
+                                        ('vit_faces', ''),
+                                        ('vit_faces', '_deep'),
+                                        ('vit_cifar10', ''),
+                                        ('vit_cifar10', '_deep')])
 def test_counterfactual_is_that_of_its_config(data, kind, tmp_path, folders):
     config = FOLDER / f'{data}.py'
     folders(config)
