@@ -9,7 +9,7 @@ forget = dict(
     group=None,
     train=dict(exclude=['backbone.*']),
     method=dict(anew=.075))
-train_cfg = dict(max_epochs=60)
+train_cfg = dict(max_epochs=80)
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3, weight_decay=1e-4),
     paramwise_cfg=dict(
@@ -21,9 +21,9 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=.05, by_epoch=False, begin=0, end=30),
     dict(
         type='CosineAnnealingLR',
-        T_max=45,
-        begin=15,
-        end=60,
+        T_max=60,
+        begin=20,
+        end=80,
         by_epoch=True,
         convert_to_iter_based=True)
 ]

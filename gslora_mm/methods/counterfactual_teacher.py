@@ -59,7 +59,7 @@ class CounterfactualTeacher(DrawnAnew):
         inside (float, optional): See above; None, as 1, knows no boxes and
             no padding. Defaults to 9.
         queries (float): See above. What a head that is trained anew finds
-            of a forgotten object, it finds by these. Defaults to 4.
+            of a forgotten object, it finds by these. Defaults to 9.
         most (float, optional): m. Tokens and queries that count more count
             together at most m times what the others of the batch do, each of
             them at least 1: the more classes are gone, the more of the images
@@ -69,7 +69,7 @@ class CounterfactualTeacher(DrawnAnew):
             the relative errors of ``memory`` and ``embeddings``, which leave
             what is small and tells classes apart all the same: see
             :func:`~gslora_mm.methods.matching.feature_error`. Defaults to
-            0.1.
+            0.5.
         layers (str): ``'all'`` or ``'last'``, of the embeddings. Defaults to
             ``'all'``.
         mask (bool): Whether the teacher's scores of forgotten classes are 0,
@@ -107,9 +107,9 @@ class CounterfactualTeacher(DrawnAnew):
                  forget=1.,
                  retain=2.,
                  inside=9.,
-                 queries=4.,
+                 queries=9.,
                  most=1.,
-                 mahalanobis=.1,
+                 mahalanobis=.5,
                  layers='all',
                  mask=True,
                  beta=0.,

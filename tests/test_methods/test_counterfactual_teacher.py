@@ -46,7 +46,7 @@ def method_of(**options):
     return method
 
 
-def error(found, wanted, weights=None, share=.1):
+def error(found, wanted, weights=None, share=.5):
     """Feature error, word for word."""
     counts = torch.ones(found.shape[:-1]) if weights is None else weights
     covariance = found.detach()[counts > 0].T.cov(correction=0)
@@ -58,7 +58,7 @@ def error(found, wanted, weights=None, share=.1):
             (counts * squares).mean() / found.shape[-1])
 
 
-def expected_terms(seen, inside=9., mask=(), queries=4., share=.1, most=1.):
+def expected_terms(seen, inside=9., mask=(), queries=9., share=.5, most=1.):
     student, teacher = seen.student, seen.teacher
     weights = token_weights(student.grids, 12, seen.painted, seen.extents,
                             inside, most)
@@ -122,7 +122,7 @@ def test_options_of_terms():
     torch.testing.assert_close(
         found['embeddings'],
         error(last.student.embeddings, last.teacher.embeddings,
-              raised(looks, 4., 1.)))
+              raised(looks, 9., 1.)))
     assert not method_of(layers='last').needs_layers
     found = method_of(mask=True).distances(forget)
     torch.testing.assert_close(found['scores'],

@@ -11,7 +11,7 @@ per_task = dict(
             'forget.lora':
             None,
             'train_cfg.max_epochs':
-            60,
+            80,
             'optim_wrapper.optimizer.lr':
             1e-3,
             'optim_wrapper.optimizer.weight_decay':
@@ -31,9 +31,9 @@ per_task = dict(
                     end=30),
                 dict(
                     type='CosineAnnealingLR',
-                    T_max=45,
-                    begin=15,
-                    end=60,
+                    T_max=60,
+                    begin=20,
+                    end=80,
                     by_epoch=True,
                     convert_to_iter_based=True)
             ]
