@@ -198,8 +198,7 @@ def _render(name, table, blocks):
     protocols = table['protocol'].nunique()
     first = table['protocol'].iloc[0]
     parts = [
-        f'# {name}: what is left',
-        'Mean (standard deviation) over n seeds' +
+        f'# {name}: what is left', 'Mean (standard deviation) over n seeds' +
         ('; in brackets the difference to the model that never saw the classes'
          if (table['method'] == REFERENCE).any() else '') +
         (f'; protocol {first}.' if protocols > 1 else '.')

@@ -53,8 +53,8 @@ def _without(level, regions, others, rng):
         level.permute(1, 2, 0).float().cpu().numpy(), mask, regions, others,
         rng)
     filled = torch.as_tensor(filled).permute(2, 0, 1).to(level)
-    return torch.where(torch.as_tensor(mask).bool().to(level.device), filled,
-                       level)
+    return torch.where(
+        torch.as_tensor(mask).bool().to(level.device), filled, level)
 
 
 def _cells(boxes, shape):

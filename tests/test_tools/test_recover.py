@@ -124,8 +124,7 @@ def test_reference_of_as_many_steps(tmp_path, compared):
     config = write(
         tmp_path / 'recover.py',
         reference=dict(
-            config=str(REPO / 'configs/pretrain/vit_shapes.py'),
-            as_long=True))
+            config=str(REPO / 'configs/pretrain/vit_shapes.py'), as_long=True))
     for job in Recovery(config, compared).jobs:
         assert job.config.train_dataloader.dataset.as_long is True
 
