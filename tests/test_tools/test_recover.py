@@ -328,6 +328,28 @@ def test_one_model_alone(tmp_path, compared, measured, config):
     assert '--jobs 0 runs nothing' in error_of(*args, '--jobs', 0)
 
 
+def test_one_model_without_weights(tmp_path, compared, measured, config):
+    args = 'recover', config, '--work-dir', compared, '--only'
+    # Its training is a job of the whole recovery.
+    error = error_of(*args, 'single/reference/seed_1')
+    assert 'base.pth are not there; without --only it is trained' in error
+    run(config, compared, tmp_path)
+    count = len(measured)
+    for path in compared.rglob('*.pth'):
+        path.unlink()
+    # Nothing is left to do, as in an unpacked archive.
+    assert call(*args, 'continual/filter/seed_1') is None
+    assert len(measured) == count
+    shutil.rmtree(compared / 'recover/curves/continual/tune')
+    error = error_of(*args, 'continual/tune/seed_1')
+    assert 'request_02/merged.pth are not there; put them back' in error
+    shutil.rmtree(compared / 'cells')
+    error = error_of(*args, 'continual/tune/seed_1')
+    assert 'no finished run of it; run tools/compare.py ' in error
+    assert 'methods.py first' in error
+    assert len(measured) == count
+
+
 @pytest.mark.parametrize('jobs', [1, 2])
 def test_images_are_counted_before_a_reference_is_trained(
         tmp_path, compared, config, monkeypatch, jobs):

@@ -123,16 +123,36 @@ class Recovery:
             place (str): ``setting/method/seed_N``.
 
         Raises:
-            ForgetError: If there is no such finished model, or something
-                failed.
+            ForgetError: If there is no such model, its weights are missing
+                before all of it is measured, or something failed.
         """
-        there = {str(target[0].place): target for target in self._there()}
-        named_choice('--only', [place], there)
+        known = {str(target[0].place): target for target in self.targets}
+        named_choice('--only', [place], known)
+        asked = known[place]
+        if not asked[0].checkpoint.is_file() and not self._is_measured(*asked):
+            raise ForgetError(self._no_weights(asked[0]))
         with lock_run(self.work_dir / 'curves' / place):
             self._check_data()
-            failed = self._measure_all(*there[place])
+            failed = self._measure_all(*asked)
         if failed:
             raise ForgetError(failures(failed))
+
+    def _no_weights(self, target):
+        """str: What is missing of a model, and what brings it."""
+        if target.checkpoint == NOBODY.checkpoint:
+            return (f'--only {target.place}: '
+                    f'{self.comparison.work_dir} has no finished run of it; '
+                    f'run tools/compare.py {self.settings.comparison} first')
+        if any(job.result == target.checkpoint for job in self.jobs):
+            cure = 'without --only it is trained'
+        else:
+            cure = 'put them back, or run it again in an empty --work-dir'
+        return (f'--only {target.place}: not all of it is measured, and its '
+                f'weights {target.checkpoint} are not there; {cure}')
+
+    def _is_measured(self, target, cfg, request):
+        """bool: All that is asked of a model is there."""
+        return all(map(Path.is_file, self._results(target, cfg, request)))
 
     def _there(self):
         """Targets whose weights are there."""
@@ -143,7 +163,7 @@ class Recovery:
         asked = {
             target.checkpoint
             for target, cfg, request in self.targets
-            if not all(map(Path.is_file, self._results(target, cfg, request)))
+            if not self._is_measured(target, cfg, request)
         }
         return [job for job in self.jobs if job.result in asked]
 

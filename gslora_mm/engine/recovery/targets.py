@@ -100,7 +100,7 @@ def find_targets(comparison, recovery, setting, methods, cfg, reference, home):
             and run.cell.values[SETTING] == setting and run.is_done()
         }
         for seed in seeds:
-            path = Path('none')
+            path = NOBODY.checkpoint
             if seed in runs:
                 run = runs[seed]
                 path = run.folder / f'request_{run.requests:02d}' / MERGED
