@@ -343,6 +343,9 @@ def test_one_model_without_weights(tmp_path, compared, measured, config):
     shutil.rmtree(compared / 'recover/curves/continual/tune')
     error = error_of(*args, 'continual/tune/seed_1')
     assert 'request_02/merged.pth are not there; put them back' in error
+    more = write(tmp_path / 'more.py', models={'mine': 'mine.pth'})
+    error = error_of('recover', more, *args[2:], 'single/mine/seed_1')
+    assert error.endswith('weights mine.pth are not there; put them there')
     shutil.rmtree(compared / 'cells')
     error = error_of(*args, 'continual/tune/seed_1')
     assert 'no finished run of it; run tools/compare.py ' in error
@@ -372,30 +375,3 @@ def test_tool(tmp_path, compared, measured, config, capsys):
     assert call('recover', config, '--work-dir', compared,
                 '--table-only') is None
     assert 'recover.csv' in capsys.readouterr().out
-
-
-@pytest.mark.parametrize('content, message', [
-    (dict(steps=[5]), 'recovery.steps'),
-    (dict(variants={'x': dict(shots=1, images=2)}), 'keep one'),
-    (dict(variants={'x': dict(fresh=1)}), 'True or False'),
-    (dict(variants={'x': dict(shot=1)}), "did you mean 'shots'"),
-    (dict(variants={'x': dict(share=.5)}), 'no shots'),
-    (dict(variants={'x': dict(shots=1, share=2)}), 'between 0 and 1'),
-    (dict(variants={'x': dict(train='half')}), 'forget.train'),
-    (dict(variants={'x': dict(steps=[0])}), "steps of variant 'x'"),
-    (dict(variants={'probes': {}}), 'choose another'),
-    (dict(probes=dict(image=3)), "did you mean 'images'"),
-    (dict(probes=dict(images=1)), 'images is 1'),
-    (dict(folder='../x'), 'recovery.folder'),
-    (dict(options={'forget.lora.rnk': 4}), 'rnk'),
-    (dict(methods=['filtr']), "did you mean 'filter'"),
-    (dict(reference=dict(config='none.py')), 'no such file'),
-    (dict(reference=dict(config=__file__, as_long=2)), 'as_long of the'),
-    (dict(lr=-1.), 'recovery.lr'),
-    (dict(step=[0, 1]), "did you mean 'steps'"),
-])  # yapf: disable
-def test_bad_config_is_one_line(tmp_path, compared, content, message):
-    config = write(tmp_path / 'recover.py', **content)
-    with pytest.raises(ForgetError, match=message) as error:
-        Recovery(config, compared)
-    assert '\n' not in str(error.value)

@@ -145,8 +145,10 @@ class Recovery:
                     f'run tools/compare.py {self.settings.comparison} first')
         if any(job.result == target.checkpoint for job in self.jobs):
             cure = 'without --only it is trained'
-        else:
+        elif target.method in self.methods:
             cure = 'put them back, or run it again in an empty --work-dir'
+        else:
+            cure = 'put them there'
         return (f'--only {target.place}: not all of it is measured, and its '
                 f'weights {target.checkpoint} are not there; {cure}')
 
