@@ -1,7 +1,12 @@
 # People in folders, forgetting more deeply: the whole model learns
-# counterfactual features, after 7.5 % of every weight were drawn anew.
+# counterfactual features of all its blocks, after 7.5 % of every weight were
+# drawn anew.
 #
 #   DATA_ROOT=FOLDER python tools/train.py \
 #       configs/gslora/vit_faces_counterfactual_deep.py
 _base_ = './vit_faces_counterfactual.py'
-forget = dict(lora=None, group=None, train='all', method=dict(anew=.075))
+forget = dict(
+    lora=None,
+    group=None,
+    train='all',
+    method=dict(anew=.075, blocks=6, retain=7., ridge=.01))

@@ -8,6 +8,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 from shipped_data import image_folders
 
 from gslora_mm.engine.compare import Comparison
+from gslora_mm.engine.compare.method_file import read_method
 from gslora_mm.engine.config_file import read_config
 from gslora_mm.engine.recovery import Recovery
 from gslora_mm.registry import METHODS
@@ -135,7 +136,11 @@ def test_counterfactual_is_that_of_its_config(data, kind, tmp_path, folders):
     backbones = (c.model.backbone for c in (run.config, recipe))
     assert next(backbones) == next(backbones)
     given = {k: v for k, v in recipe.forget.method.items() if k != 'type'}
-    # Weights are the defaults of the class.
+    # Weights are the defaults of the class, or the same for all classifiers
+    # that forget deeply.
+    if data.startswith('vit') and kind:
+        own = {k: given.pop(k) for k in ('blocks', 'retain', 'ridge')}
+        assert own == dict(blocks=6, retain=7, ridge=.01)
     assert set(given) <= {'teacher_cache', 'half_cache', 'anew'}
     for key in ('epoch_batches', 'ratio', 'forget_per_batch'):
         assert run.config.forget.data[key] == recipe.forget.data[key], key
@@ -183,6 +188,15 @@ def test_no_retain_data_is_all_that_differs(tmp_path):
     assert alone == deep
     base = read_config(str(REPO / 'configs/gslora/ddetr_shapes_forget.py'))
     assert deep['forget']['requests'] == base.forget.requests
+
+
+def test_no_retain_data_of_classifiers(tmp_path):
+    """Of which the deep recipe weighs what stays by itself."""
+    for base in ('vit_shapes_forget', 'ddetr_shapes_forget'):
+        method = read_method(
+            FOLDER / 'methods/counterfactual_deep_no-retain.py',
+            read_config(str(REPO / f'configs/gslora/{base}.py')))
+        assert method.options['forget.method']['retain'] == 0
 
 
 def test_a_reference_of_painted_images(tmp_path, monkeypatch):

@@ -38,4 +38,7 @@ per_task = dict(
                     convert_to_iter_based=True)
             ]
         }),
-    classification=dict(train='all', options={'forget.lora': None}))
+    classification=dict(
+        method=dict(blocks=6, retain=7., ridge=.01),
+        train='all',
+        options={'forget.lora': None}))
