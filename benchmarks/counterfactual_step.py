@@ -6,7 +6,10 @@ from .method_steps import TASKS
 from .training_parts import forgetting_parts, forgetting_step
 
 CONFIGS = dict(
-    ViT=dict(step='configs/gslora/vit_shapes_counterfactual.py'),
+    ViT={
+        'step': 'configs/gslora/vit_shapes_counterfactual.py',
+        'deep step': 'configs/gslora/vit_shapes_counterfactual_deep.py'
+    },
     detector={
         'step': 'configs/gslora/ddetr_shapes_counterfactual.py',
         'deep step': 'configs/gslora/ddetr_shapes_counterfactual_deep.py'
