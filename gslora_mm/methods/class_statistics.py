@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot
 
-_PERIOD, _LEAST, _TINY = 20, 1e-3, 1e-12
+_LEAST, _TINY = 1e-3, 1e-12
 
 
 class KeyGroups(NamedTuple):
@@ -37,8 +37,9 @@ class ClassStatistics(nn.Module):
     them by itself, so that a class of few images in a batch is averaged over
     more batches. The inverse of the covariance is regularised by a share of
     its mean diagonal (of a thousandth of the features' mean square where that
-    is less), a large one while few images were seen, and computed every 20
-    batches.
+    is less), a large one while few images were seen, and computed with every
+    batch: one that lags behind lets features run away along directions that
+    have become tight since.
 
     Args:
         momentum (float): What is left of a mean after one image.
@@ -53,7 +54,6 @@ class ClassStatistics(nn.Module):
         self.register_buffer('keys', torch.zeros(0, 2, dtype=torch.long))
         for name in self._SIZED[1:]:
             self.register_buffer(name, torch.zeros(0, 0))
-        self.register_buffer('batches', torch.zeros((), dtype=torch.long))
         self.register_buffer('images', torch.zeros((), dtype=torch.long))
 
     def _load_from_state_dict(self, state, prefix, *args, **kwargs):
@@ -91,7 +91,7 @@ class ClassStatistics(nn.Module):
 
     @torch.no_grad()
     def spread(self, features, centres):
-        """Move the covariance inside of classes, and its inverse in time.
+        """Move the covariance inside of classes, and its inverse.
 
         Args:
             features (Tensor): (N, D).
@@ -99,22 +99,20 @@ class ClassStatistics(nn.Module):
         """
         apart = features.detach().float() - centres
         new, size = apart.T @ apart / len(apart), apart.shape[1]
-        self.images += len(apart)
-        if not self.batches:
+        if not self.images:
             self.covariance = torch.zeros_like(new)
+        self.images += len(apart)
         # As many images as ten times the dimensions, all alike at first.
         left = max(
             1 - len(apart) / int(self.images),
             0) if self.images < 10 * size else 1 - len(apart) / (10 * size)
         self.covariance = left * self.covariance + (1 - left) * new
-        if self.batches % _PERIOD == 0 or self.batches < _PERIOD:
-            share = self.ridge + size / int(self.images)
-            # One image of each class has no spread.
-            least = _LEAST * features.detach().float().square().mean() + _TINY
-            scale = torch.maximum(self.covariance.diagonal().mean(), least)
-            shrunk = self.covariance + share * scale * torch.eye(size).to(new)
-            self.precision = torch.linalg.inv(shrunk.double()).to(new)
-        self.batches += 1
+        share = self.ridge + size / int(self.images)
+        # One image of each class has no spread.
+        least = _LEAST * features.detach().float().square().mean() + _TINY
+        scale = torch.maximum(self.covariance.diagonal().mean(), least)
+        shrunk = self.covariance + share * scale * torch.eye(size).to(new)
+        self.precision = torch.linalg.inv(shrunk.double()).to(new)
 
     def find(self, keys):
         """Tensor: Rows of some keys, (N, ); -1 for one that is unknown."""

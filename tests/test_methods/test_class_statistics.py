@@ -76,6 +76,23 @@ def test_covariance_inside_of_classes(known):
                                (8 * covariance + part.T @ part) / 12)
 
 
+def test_the_metric_is_that_of_the_last_batch(known):
+    """However many there were."""
+    for batch in range(25):
+        known.spread(draw(8, batch) * (1 + batch), torch.zeros(8, SIZE))
+    # Of as many images as ten times the dimensions.
+    covariance = torch.zeros(SIZE, SIZE)
+    for batch in range(25):
+        apart = draw(8, batch) * (1 + batch)
+        share = max(8 / (10 * SIZE), 8 / (8 * (batch + 1)))
+        covariance += share * (apart.T @ apart / 8 - covariance)
+    share = RIDGE + SIZE / (8 * 25)
+    torch.testing.assert_close(
+        known.precision,
+        torch.linalg.inv(covariance + share * covariance.diagonal().mean() *
+                         torch.eye(SIZE)))
+
+
 def test_single_images_have_no_spread(known):
     """What looks like certainty is none."""
     features, labels = draw(3), keys((0, 0), (1, 1), (2, 2))
