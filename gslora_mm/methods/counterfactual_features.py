@@ -13,7 +13,7 @@ from .matching import relative_error
 
 # Values of the metric from which they are tempered: those of a training that
 # goes well stay below a tenth.
-_MOMENTUM, _LIMIT = .9, 100.
+_MOMENTUM, _RIDGE, _LIMIT = .9, 1e-3, 100.
 
 
 @METHODS.register_module()
@@ -55,9 +55,6 @@ class CounterfactualFeatures(DrawnAnew):
         scores (float): Weight of both divergences. Defaults to 3.
         retain (float): :math:`\lambda_r`. Defaults to 10.
         blocks (int): How many blocks, counted from the last. Defaults to 3.
-        ridge (float): Share of its mean variance that is added to
-            :math:`\Sigma_l`: a larger one keeps a model steady that learns
-            as a whole, and counts small directions less. Defaults to 1e-3.
         teacher_cache (float): Megabytes for what the teacher said of images
             that come again, where ``forget.data.variants`` or the pipeline
             lets them. Defaults to 0: it is asked each time.
@@ -82,7 +79,6 @@ class CounterfactualFeatures(DrawnAnew):
                  scores=3.,
                  retain=10.,
                  blocks=3,
-                 ridge=1e-3,
                  teacher_cache=0.,
                  half_cache=False,
                  anew=0.,
@@ -98,19 +94,12 @@ class CounterfactualFeatures(DrawnAnew):
             means=means, spread=spread, keep=keep, scores=scores)
         check_numbers(
             owner,
-            dict(
-                self.weights,
-                retain=retain,
-                ridge=ridge,
-                teacher_cache=teacher_cache))
-        if not ridge:
-            # Of fewer images than dimensions it has no inverse.
-            raise ForgetError(f'ridge of {owner} must be above 0')
+            dict(self.weights, retain=retain, teacher_cache=teacher_cache))
         if isinstance(blocks,
                       bool) or not isinstance(blocks, int) or blocks < 0:
             raise ForgetError(f'blocks of {owner} must be a whole number >= '
                               f'0, not {blocks!r}')
-        self.retain, self.needs_blocks, self.ridge = retain, blocks, ridge
+        self.retain, self.needs_blocks = retain, blocks
         self.teacher_cache, self.half_cache = teacher_cache, bool(half_cache)
         self.forgotten, self._statistics = [], {}
 
@@ -132,7 +121,7 @@ class CounterfactualFeatures(DrawnAnew):
         return {
             name:
             nn.ModuleList(
-                ClassStatistics(_MOMENTUM, self.ridge)
+                ClassStatistics(_MOMENTUM, _RIDGE)
                 for _ in range(self.needs_blocks + 1))
             for name in ('statistics', 'original')
         }
