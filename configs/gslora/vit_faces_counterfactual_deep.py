@@ -9,4 +9,4 @@ forget = dict(
     lora=None,
     group=None,
     train='all',
-    method=dict(anew=.075, blocks=6, retain=7., ridge=.01))
+    method=dict(anew=.075, blocks=6, retain=5.))

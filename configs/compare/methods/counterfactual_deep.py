@@ -39,6 +39,6 @@ per_task = dict(
             ]
         }),
     classification=dict(
-        method=dict(blocks=6, retain=7., ridge=.01),
+        method=dict(blocks=6, retain=5.),
         train='all',
         options={'forget.lora': None}))
