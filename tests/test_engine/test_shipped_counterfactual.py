@@ -190,7 +190,7 @@ def test_no_retain_data_is_all_that_differs(tmp_path):
     assert deep['forget']['requests'] == base.forget.requests
 
 
-def test_no_retain_data_of_classifiers(tmp_path):
+def test_no_retain_data_of_classifiers():
     """Of which the deep recipe weighs what stays by itself."""
     for base in ('vit_shapes_forget', 'ddetr_shapes_forget'):
         method = read_method(
